@@ -1,0 +1,98 @@
+"""How a run's suites are divided: `Unit`, `Shard`, `SuitePlan`, `Plan`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Cases that stay together: the smallest thing a shard is given.
+
+    Attributes:
+        file: Path from the repository's root, forward slashes.
+        expected_seconds: Work of all its cases, one after another.
+        case_count: How many cases history or the text of the file shows; 0 when unknown.
+        is_known: Whether `expected_seconds` comes from history, or is a guess.
+    """
+
+    file: str
+    expected_seconds: float
+    case_count: int = 0
+    is_known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One CI job's part of a suite.
+
+    Attributes:
+        index: Counted from 1.
+        units: Longest first.
+    """
+
+    index: int
+    units: tuple[Unit, ...]
+
+    @property
+    def expected_seconds(self) -> float:
+        """Work of the shard, one case after another (workers divide it)."""
+        return sum(unit.expected_seconds for unit in self.units)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return tuple(unit.file for unit in self.units)
+
+
+@dataclass(frozen=True, slots=True)
+class SuitePlan:
+    """One suite's division.
+
+    Attributes:
+        suite: Its name in the settings.
+        runner: Name of the adapter that runs it.
+        shards: Index 1 first; none is empty unless the suite has one shard.
+        notes: What a reader must know of the division (no history, many unknown cases), one line each.
+    """
+
+    suite: str
+    runner: str
+    shards: tuple[Shard, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shard_count(self) -> int:
+        return len(self.shards)
+
+    @property
+    def files(self) -> frozenset[str]:
+        return frozenset(file for shard in self.shards for file in shard.files)
+
+    def shard(self, index: int) -> Shard:
+        """The shard with that index (counted from 1); IndexError when there is none."""
+        if not 1 <= index <= len(self.shards):
+            raise IndexError(index)
+        return self.shards[index - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The division of every suite of one run, frozen for its run id.
+
+    Attributes:
+        run_id: The CI's id of the run, or one made up on a laptop; every attempt of the run shares it.
+        commit: The commit whose files were listed; "" outside a git checkout.
+        created_at: UTC, ISO 8601.
+        tool_version: Version that made it.
+        digest: SHA-256 over the division; shards and merge compare it.
+    """
+
+    run_id: str
+    commit: str
+    created_at: str
+    tool_version: str
+    suites: tuple[SuitePlan, ...]
+    digest: str = ""
+
+    def suite(self, name: str) -> SuitePlan | None:
+        return next((suite for suite in self.suites if suite.suite == name), None)

@@ -1,0 +1,72 @@
+"""Containers as asked for and as they run: `ServiceSpec`, `ReadyCheck`, `Endpoint`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyCheck:
+    """When a service counts as ready.
+
+    Attributes:
+        kind: `preset` (speaks the image's own protocol), `http`, `port`, `command`, `log` or `healthcheck`.
+        value: For `preset` the protocol's name, for `http` a path, for `command` a shell command run inside the
+            container, for `log` a regular expression; "" for the others.
+    """
+
+    kind: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """One container to start, every default of its image's preset filled in.
+
+    Attributes:
+        port: The port the service listens on inside its container, 0 for none.
+        command: Arguments after the image's entrypoint, empty for the image's own.
+        tmpfs: Paths inside the container that are kept in memory.
+        url: Template of the address tests use (`{host}` and `{port}` stand for the published ones); "" for none.
+        credentials: `user`, `password`, `database` … where the image has them; hidden from repr.
+        needs: Names of services that must be ready before this one starts.
+        ready_seconds: How long it may take from start to ready.
+    """
+
+    name: str
+    image: str
+    ready: ReadyCheck
+    port: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    command: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    url: str = ""
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    needs: tuple[str, ...] = ()
+    ready_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A running service as tests see it.
+
+    Attributes:
+        url: With credentials, so hidden from repr; "" where the service has none.
+        image: As named in the settings.
+        digest: Content address of the image that runs (`sha256:…`), "" where the engine knows none.
+        ready_seconds: From the request to start it until it was ready.
+    """
+
+    name: str
+    host: str
+    port: int
+    url: str = field(default="", repr=False)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    image: str = ""
+    digest: str = ""
+    ready_seconds: float = 0.0
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"

@@ -1,0 +1,159 @@
+"""Every setting there is, with its default and its one-line help: the single declaration of `ci-itest.toml`.
+
+The reader, the JSON Schema, `ci-itest config`, the README's tables and the action's inputs are all made from
+these dataclasses. A key that is not a field here does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+MAIN_SUITE = "main"
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Seconds(float):
+    """A duration; written in settings as `"90s"`, `"5m"`, `"1h30m"`, `"250ms"`, `"14d"` or a number of seconds."""
+
+    @classmethod
+    def parse(cls, value: object) -> Seconds:
+        """Seconds out of what a settings file says; ValueError when it is no duration."""
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise ValueError(f'a duration is a string such as "90s" or a number of seconds, not {value!r}')
+        seconds = cls._from_text(value.strip()) if isinstance(value, str) else float(value)
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(f"a duration is 0 or more, not {value!r}")
+        return cls(seconds)
+
+    @staticmethod
+    def _from_text(text: str) -> float:
+        parts = _DURATION.findall(text)
+        if parts and "".join(number + unit for number, unit in parts) == text:
+            return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+        try:
+            return float(text)
+        except ValueError:
+            raise ValueError(f'{text!r} is no duration; write for example "90s", "5m" or "1h30m"') from None
+
+
+def _setting(default: Any, help_text: str) -> Any:
+    if isinstance(default, (dict, list)):
+        return field(default_factory=type(default), metadata={"help": help_text})
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True, slots=True)
+class ReadySettings:
+    """`ready = { … }` of a service: exactly one of these."""
+
+    http: str = _setting("", "Path that answers with a status below 400.")
+    port: bool = _setting(False, "The port accepts a connection (weak: many servers accept before they serve).")
+    command: str = _setting("", "Shell command inside the container that ends with 0.")
+    log: str = _setting("", "Regular expression that appears in the container's log.")
+    healthcheck: bool = _setting(False, "The image's own HEALTHCHECK says healthy.")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """`[services.NAME]`, or `NAME = "image"` for short."""
+
+    image: str = _setting("", "Image to run; the name of a known image brings its preset.")
+    port: int = _setting(0, "Port inside the container; 0: the preset's.")
+    environment: Mapping[str, str] = _setting({}, "Variables of the container, over the preset's.")
+    command: tuple[str, ...] = _setting((), "Arguments after the entrypoint; empty: the preset's, else the image's.")
+    tmpfs: tuple[str, ...] = _setting((), "Paths inside the container kept in memory, over the preset's.")
+    url: str = _setting("", "Template of `{NAME.url}`; empty: the preset's.")
+    ready: ReadySettings | None = _setting(None, "When the service counts as ready; unset: the preset's protocol.")
+    ready_timeout: Seconds = _setting(Seconds(60), "How long it may take from start to ready.")
+    needs: tuple[str, ...] = _setting((), "Services that must be ready before this one starts.")
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareSettings:
+    """`[[prepare]]`: a command between the services and the app, migrations mostly."""
+
+    run: str = _setting("", "Shell command, run in the repository's root with `[environment]` set.")
+    inputs: tuple[str, ...] = _setting((), "Patterns of the files that the command's outcome depends on.")
+    timeout: Seconds = _setting(Seconds(300), "How long it may take.")
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """`[app]`: the team's own server, started before the tests."""
+
+    run: str = _setting("", "Shell command that serves on `{port}`; empty: no app.")
+    warmup: str = _setting("/", "Path that must answer below 500 before the tests start.")
+    warmup_timeout: Seconds = _setting(Seconds(30), "How long it may take until the path answers.")
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteSettings:
+    """What a suite is and how it runs; at the top of the file for the suite `main`."""
+
+    runner: Literal["pytest"] = _setting("pytest", "Test runner.")
+    tests: tuple[str, ...] = _setting(("tests",), "Folders and files that hold the suite.")
+    markers: str = _setting("", "Which of them are integration tests (pytest -m).")
+    shards: int | Literal["auto"] = _setting("auto", "Parallel jobs: a number, or auto to meet `target`.")
+    max_shards: int = _setting(16, "Most jobs that auto may choose.")
+    target: Seconds = _setting(Seconds(300), "Wall time of the tests to aim at when shards is auto.")
+    workers: int | Literal["auto"] = _setting("auto", "Processes inside a shard (pytest-xdist); auto: one per core.")
+    retries: int = _setting(1, "Attempts after a failure; a case that passes then has recovered, and is shown.")
+    keep_together: Literal["file"] = _setting("file", "What is never divided between shards.")
+    case_timeout: Seconds = _setting(Seconds(120), "A case that runs longer is stopped and fails; 0: no limit.")
+    shard_timeout: Seconds = _setting(Seconds(1800), "Tests of a shard that run longer are stopped; 0: no limit.")
+    python: str = _setting("", "Python of the tests; empty: the active or the .venv environment, else python3.")
+    arguments: tuple[str, ...] = _setting((), "More arguments for the test runner.")
+    services: Mapping[str, ServiceSettings] = _setting({}, "Containers the tests talk to.")
+    environment: Mapping[str, str] = _setting({}, "Variables of prepare, app and tests; {postgres.url} is filled in.")
+    prepare: tuple[PrepareSettings, ...] = _setting((), "Commands between services and app, in order.")
+    app: AppSettings | None = _setting(None, "The team's own server.")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSettings:
+    """`[images]`: where service images come from."""
+
+    mirror: str = _setting("", "Registry that mirrors Docker Hub (host:port or host/path); empty: Docker Hub itself.")
+
+
+@dataclass(frozen=True, slots=True)
+class BypassSettings:
+    """`[bypass]`: when a pull request may skip the suite."""
+
+    label: str = _setting("", "Label that asks for it; empty: never.")
+    paths: tuple[str, ...] = _setting(("docs/**", "**/*.md"), "Every changed file must match one of these.")
+    never: tuple[str, ...] = _setting((), "No changed file may match one of these (ours are always among them).")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """`[report]`: what people are shown."""
+
+    title: str = _setting("Integration tests", "Heading of the page, the comment and the summary.")
+    comment: Literal["problems", "always", "off"] = _setting(
+        "problems", "Pull-request comment: when something is wrong (and while one exists), always, or never."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySettings:
+    """`[history]`: where durations and results of earlier runs are kept."""
+
+    store: str = _setting("cache", "`cache` (a file the action keeps in its cache) or the path of a SQLite file.")
+    default_branch: str = _setting("", "Branch whose runs are learned from; empty: the repository's default branch.")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole file: suites and what they share."""
+
+    suites: Mapping[str, SuiteSettings] = field(default_factory=dict)
+    images: ImageSettings = _setting(ImageSettings(), "Where images come from.")
+    bypass: BypassSettings = _setting(BypassSettings(), "When a pull request may skip the suite.")
+    report: ReportSettings = _setting(ReportSettings(), "What people are shown.")
+    history: HistorySettings = _setting(HistorySettings(), "What earlier runs measured.")
