@@ -1,0 +1,1 @@
+"""A small web shop: catalogue, cart, checkout, refunds, stock and reports."""
