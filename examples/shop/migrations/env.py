@@ -3,6 +3,7 @@
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from alembic import context
 from shop.database import make_engine
@@ -24,7 +25,7 @@ def migrate(connection: Connection) -> None:
 def alone(connection: Connection) -> Iterator[None]:
     """Let one migration run in at a time: parallel jobs may all start with `alembic upgrade head`."""
     if connection.dialect.name == "sqlite":
-        with open(f"{connection.engine.url.database}.lock", "w") as lock:
+        with Path(f"{connection.engine.url.database}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
     else:

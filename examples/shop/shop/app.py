@@ -44,7 +44,7 @@ async def _release_on_exit(app: FastAPI) -> AsyncIterator[None]:
         app.state.payments.http.close()
 
 
-def _refuse(request: Request, error: ShopError) -> JSONResponse:
+def _refuse(_request: Request, error: ShopError) -> JSONResponse:
     return JSONResponse({"detail": error.message}, status_code=error.status)
 
 

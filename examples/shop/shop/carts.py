@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shop.cache import Cache
-from shop.errors import Conflict, NotFound
+from shop.errors import ConflictError, NotFoundError
 from shop.models import Product, Stock
 
 MAX_QUANTITY = 999
@@ -29,8 +29,8 @@ class Carts:
         """Put more of a product into the cart.
 
         Raises:
-            NotFound: There is no such product, or it is no longer sold.
-            Conflict: The cart would hold more than is in stock.
+            NotFoundError: There is no such product, or it is no longer sold.
+            ConflictError: The cart would hold more than is in stock.
         """
         # Read, change, write: two devices of one customer can overtake each other between the
         # read and the write. tests/integration/test_cart.py shows it, now and then.
@@ -43,7 +43,7 @@ class Carts:
         """Hold exactly this many of a product; 0 takes it out."""
         cart = self.read(customer_id)
         if sku not in cart:
-            raise NotFound(f"{sku} is not in the cart.")
+            raise NotFoundError(f"{sku} is not in the cart.")
         if quantity == 0:
             return self._write(customer_id, {key: count for key, count in cart.items() if key != sku})
         require_stock(sku, quantity, session=session)
@@ -68,6 +68,6 @@ def require_stock(sku: str, wanted: int, *, session: Session) -> None:
     statement = select(Stock.quantity).join(Product).where(Product.sku == sku, Product.is_active)
     available = session.scalar(statement)
     if available is None:
-        raise NotFound(f"There is no product {sku}.")
+        raise NotFoundError(f"There is no product {sku}.")
     if wanted > min(available, MAX_QUANTITY):
-        raise Conflict(f"Only {min(available, MAX_QUANTITY)} of {sku} can be ordered, not {wanted}.")
+        raise ConflictError(f"Only {min(available, MAX_QUANTITY)} of {sku} can be ordered, not {wanted}.")

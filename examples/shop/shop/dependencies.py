@@ -8,7 +8,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
 from shop.carts import Carts
-from shop.errors import NotAllowed, NotSignedIn
+from shop.errors import NotAllowedError, NotSignedInError
 from shop.payments import PaymentClient
 from shop.settings import Settings
 from shop.tokens import Caller, read_token
@@ -39,7 +39,7 @@ def get_caller(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> Caller:
     if credentials is None:
-        raise NotSignedIn("Sign in first.")
+        raise NotSignedInError("Sign in first.")
     return read_token(credentials.credentials, secret=settings.jwt_secret)
 
 
@@ -48,7 +48,7 @@ def requires(role: str) -> Callable[[Caller], Caller]:
 
     def check(caller: Annotated[Caller, Depends(get_caller)]) -> Caller:
         if not caller.has_role(role):
-            raise NotAllowed(f"This needs the role {role}; you are {caller.role}.")
+            raise NotAllowedError(f"This needs the role {role}; you are {caller.role}.")
         return caller
 
     return check

@@ -11,29 +11,29 @@ class ShopError(Exception):
         self.message = message
 
 
-class NotSignedIn(ShopError):
+class NotSignedInError(ShopError):
     status = 401
 
 
-class PaymentDeclined(ShopError):
+class PaymentDeclinedError(ShopError):
     status = 402
 
 
-class NotAllowed(ShopError):
+class NotAllowedError(ShopError):
     status = 403
 
 
-class NotFound(ShopError):
+class NotFoundError(ShopError):
     status = 404
 
 
-class Conflict(ShopError):
+class ConflictError(ShopError):
     status = 409
 
 
-class BadContent(ShopError):
+class BadContentError(ShopError):
     status = 422
 
 
-class PaymentUnavailable(ShopError):
+class PaymentUnavailableError(ShopError):
     status = 503

@@ -5,7 +5,13 @@ from collections.abc import Mapping
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, selectinload
 
-from shop.errors import BadContent, Conflict, NotFound, PaymentDeclined, PaymentUnavailable
+from shop.errors import (
+    BadContentError,
+    ConflictError,
+    NotFoundError,
+    PaymentDeclinedError,
+    PaymentUnavailableError,
+)
 from shop.models import Order, OrderLine, Payment, Product, Stock
 from shop.payments import PaymentClient
 from shop.pricing import price
@@ -25,20 +31,22 @@ def place_order(
     during a slow payment; it goes back when the payment fails.
 
     Raises:
-        BadContent: The cart is empty.
-        Conflict: Something in it is sold out by now.
-        PaymentDeclined: The order stays, as declined.
-        PaymentUnavailable: The order stays, as cancelled; or no provider is set, then none is made.
+        BadContentError: The cart is empty.
+        ConflictError: Something in it is sold out by now.
+        PaymentDeclinedError: The order stays, as declined.
+        PaymentUnavailableError: The order stays, as cancelled; or no provider is set, then none is made.
     """
     if not cart:
-        raise BadContent("The cart is empty.")
+        raise BadContentError("The cart is empty.")
     if payments is None:
-        raise PaymentUnavailable("No payment provider is set.")
-    order = _reserve(session, customer_id=customer_id, cart=cart, counts_discount_threshold=counts_discount_threshold)
+        raise PaymentUnavailableError("No payment provider is set.")
+    order = _reserve(
+        session, customer_id=customer_id, cart=cart, counts_discount_threshold=counts_discount_threshold
+    )
     try:
         reference = payments.charge(order_id=order.id, amount_cents=order.total_cents)
-    except (PaymentDeclined, PaymentUnavailable) as error:
-        _release(session, order, state="declined" if isinstance(error, PaymentDeclined) else "cancelled")
+    except (PaymentDeclinedError, PaymentUnavailableError) as error:
+        _release(session, order, state="declined" if isinstance(error, PaymentDeclinedError) else "cancelled")
         raise
     order.payment = Payment(reference=reference, amount_cents=order.total_cents)
     order.state = "paid"
@@ -46,26 +54,30 @@ def place_order(
     return order
 
 
-def refund_order(session: Session, order: Order, *, amount_cents: int | None, payments: PaymentClient | None) -> None:
+def refund_order(
+    session: Session, order: Order, *, amount_cents: int | None, payments: PaymentClient | None
+) -> None:
     """Give money back, all that is left where no amount is named.
 
     Goods of a fully refunded order that never left the house return to the stock.
 
     Raises:
-        Conflict: The order was never paid, or everything was refunded already.
-        BadContent: More than what is left.
-        PaymentUnavailable: Nothing has changed.
+        ConflictError: The order was never paid, or everything was refunded already.
+        BadContentError: More than what is left.
+        PaymentUnavailableError: Nothing has changed.
     """
     payment = order.payment
     if payment is None or order.state not in ("paid", "shipped"):
-        raise Conflict(f"Order {order.id} is {order.state} and cannot be refunded.")
+        raise ConflictError(f"Order {order.id} is {order.state} and cannot be refunded.")
     if payments is None:
-        raise PaymentUnavailable("No payment provider is set.")
+        raise PaymentUnavailableError("No payment provider is set.")
     left_cents = payment.amount_cents - payment.refunded_cents
     amount_cents = left_cents if amount_cents is None else amount_cents
     if amount_cents > left_cents:
-        raise BadContent(f"Only {left_cents} cents of order {order.id} are left to refund.")
-    payments.refund(payment.reference, amount_cents=amount_cents, already_refunded_cents=payment.refunded_cents)
+        raise BadContentError(f"Only {left_cents} cents of order {order.id} are left to refund.")
+    payments.refund(
+        payment.reference, amount_cents=amount_cents, already_refunded_cents=payment.refunded_cents
+    )
     payment.refunded_cents += amount_cents
     if payment.refunded_cents == payment.amount_cents:
         _close_refunded(session, order)
@@ -74,7 +86,7 @@ def refund_order(session: Session, order: Order, *, amount_cents: int | None, pa
 
 def ship_order(session: Session, order: Order) -> None:
     if order.state != "paid":
-        raise Conflict(f"Order {order.id} is {order.state} and cannot be shipped.")
+        raise ConflictError(f"Order {order.id} is {order.state} and cannot be shipped.")
     order.state = "shipped"
     session.commit()
 
@@ -83,14 +95,16 @@ def find_order(session: Session, order_id: int) -> Order:
     options = (selectinload(Order.lines).joinedload(OrderLine.product), selectinload(Order.payment))
     order = session.get(Order, order_id, options=options)
     if order is None:
-        raise NotFound(f"There is no order {order_id}.")
+        raise NotFoundError(f"There is no order {order_id}.")
     return order
 
 
-def _reserve(session: Session, *, customer_id: int, cart: Mapping[str, int], counts_discount_threshold: bool) -> Order:
+def _reserve(
+    session: Session, *, customer_id: int, cart: Mapping[str, int], counts_discount_threshold: bool
+) -> Order:
     products = session.scalars(select(Product).where(Product.sku.in_(cart), Product.is_active)).all()
     if missing := sorted(cart.keys() - {product.sku for product in products}):
-        raise Conflict(f"No longer sold: {', '.join(missing)}.")
+        raise ConflictError(f"No longer sold: {', '.join(missing)}.")
     # In the order of ids everywhere: two checkouts never wait for each other crosswise.
     for product in sorted(products, key=lambda product: product.id):
         _take_stock(session, product, cart[product.sku])
@@ -98,7 +112,9 @@ def _reserve(session: Session, *, customer_id: int, cart: Mapping[str, int], cou
         OrderLine(product=product, quantity=cart[product.sku], unit_price_cents=product.price_cents)
         for product in products
     ]
-    cost = price([(line.quantity, line.unit_price_cents) for line in lines], counts_threshold=counts_discount_threshold)
+    cost = price(
+        [(line.quantity, line.unit_price_cents) for line in lines], counts_threshold=counts_discount_threshold
+    )
     order = Order(
         customer_id=customer_id,
         subtotal_cents=cost.subtotal_cents,
@@ -120,13 +136,15 @@ def _take_stock(session: Session, product: Product, quantity: int) -> None:
     )
     if taken.rowcount == 0:
         session.rollback()
-        raise Conflict(f"Not enough of {product.sku} left.")
+        raise ConflictError(f"Not enough of {product.sku} left.")
 
 
 def _return_stock(session: Session, order: Order) -> None:
     for line in sorted(order.lines, key=lambda line: line.product_id):
         session.execute(
-            update(Stock).where(Stock.product_id == line.product_id).values(quantity=Stock.quantity + line.quantity)
+            update(Stock)
+            .where(Stock.product_id == line.product_id)
+            .values(quantity=Stock.quantity + line.quantity)
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from shop.errors import PaymentDeclined, PaymentUnavailable
+from shop.errors import PaymentDeclinedError, PaymentUnavailableError
 
 # 429 and the gateway errors pass; every other answer is the provider's last word.
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
@@ -32,8 +32,8 @@ class PaymentClient:
         """Take the money; the provider's reference.
 
         Raises:
-            PaymentDeclined: The provider said no. Trying again would not help.
-            PaymentUnavailable: No usable answer after all attempts.
+            PaymentDeclinedError: The provider said no. Trying again would not help.
+            PaymentUnavailableError: No usable answer after all attempts.
         """
         body = {"order": order_id, "amount_cents": amount_cents}
         return self._post("/charges", body, key=f"order-{order_id}")["reference"]
@@ -55,7 +55,9 @@ class PaymentClient:
             if response.status_code not in RETRIED_STATUSES:
                 return _answer(response)
             reason = f"status {response.status_code}"
-        raise PaymentUnavailable(f"The payment provider did not answer ({reason}, {self.attempts} attempts).")
+        raise PaymentUnavailableError(
+            f"The payment provider did not answer ({reason}, {self.attempts} attempts)."
+        )
 
 
 def make_payment_client(
@@ -69,7 +71,7 @@ def make_payment_client(
 
 def _answer(response: httpx.Response) -> dict[str, Any]:
     if response.status_code == 402:
-        raise PaymentDeclined(response.json().get("reason", "declined"))
+        raise PaymentDeclinedError(response.json().get("reason", "declined"))
     if response.is_error:
-        raise PaymentUnavailable(f"The payment provider refused the request ({response.status_code}).")
+        raise PaymentUnavailableError(f"The payment provider refused the request ({response.status_code}).")
     return response.json()

@@ -6,7 +6,7 @@ from typing import Any
 
 import jwt
 
-from shop.errors import NotSignedIn
+from shop.errors import NotSignedInError
 
 ISSUER = "shop"
 ROLES = ("customer", "clerk", "admin")
@@ -23,7 +23,9 @@ class Caller:
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
-def mint_token(customer_id: int, role: str, *, secret: str, lifetime: timedelta = LIFETIME, **claims: Any) -> str:
+def mint_token(
+    customer_id: int, role: str, *, secret: str, lifetime: timedelta = LIFETIME, **claims: Any
+) -> str:
     now = datetime.now(UTC)
     payload = {"iss": ISSUER, "sub": str(customer_id), "role": role, "iat": now, "exp": now + lifetime}
     return jwt.encode(payload | claims, secret, algorithm="HS256")
@@ -33,14 +35,14 @@ def read_token(token: str, *, secret: str) -> Caller:
     """Who the token speaks for.
 
     Raises:
-        NotSignedIn: The token is expired, from another issuer, wrongly signed, or names no known role.
+        NotSignedInError: The token is expired, from another issuer, wrongly signed, or names no known role.
     """
     required = ["exp", "sub", "role"]
     try:
         claims = jwt.decode(token, secret, algorithms=["HS256"], issuer=ISSUER, options={"require": required})
         caller = Caller(customer_id=int(claims["sub"]), role=claims["role"])
     except (jwt.InvalidTokenError, ValueError) as error:
-        raise NotSignedIn(f"This token is not valid: {error}") from error
+        raise NotSignedInError(f"This token is not valid: {error}") from error
     if caller.role not in ROLES:
-        raise NotSignedIn(f"This token names no known role: {caller.role!r}")
+        raise NotSignedInError(f"This token names no known role: {caller.role!r}")
     return caller

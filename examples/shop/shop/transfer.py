@@ -2,13 +2,13 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from shop.errors import BadContent
+from shop.errors import BadContentError
 from shop.models import Product, Stock
 
 COLUMNS = ("sku", "name", "category", "price_cents", "quantity")
@@ -36,7 +36,7 @@ def import_catalogue(session: Session, text: str) -> ImportResult:
     """Create or update products, all rows or none.
 
     Raises:
-        BadContent: A column is missing or a row is wrong; names the first lines at fault.
+        BadContentError: A column is missing or a row is wrong; names the first lines at fault.
     """
     rows = parse_catalogue(text)
     created = updated = 0
@@ -54,7 +54,7 @@ def parse_catalogue(text: str) -> list[Row]:
     """The rows of a CSV text with a header; the columns may stand in any order."""
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
     if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
-        raise BadContent(f"Missing columns: {', '.join(missing)}.")
+        raise BadContentError(f"Missing columns: {', '.join(missing)}.")
     rows: list[Row] = []
     problems: list[str] = []
     seen: set[str] = set()
@@ -68,20 +68,20 @@ def parse_catalogue(text: str) -> list[Row]:
         except ValueError as error:
             problems.append(f"line {reader.line_num}: {error}")
     if problems:
-        raise BadContent(_summary(problems))
+        raise BadContentError(_summary(problems))
     return rows
 
 
 def export_catalogue(session: Session) -> Iterator[str]:
-    """CSV text, a line at a time, products by SKU."""
-    yield _line(COLUMNS)
+    """CSV text in pieces of many lines, products by SKU."""
+    yield _text([COLUMNS])
     statement = (
         select(Product.sku, Product.name, Product.category, Product.price_cents, Stock.quantity)
         .join(Stock)
         .order_by(Product.sku)
     )
-    for record in session.execute(statement):
-        yield _line(record)
+    for records in session.execute(statement).partitions(CHUNK_ROWS):
+        yield _text(records)
 
 
 def _row(record: dict[str, str | None]) -> Row:
@@ -116,14 +116,21 @@ def _chunks(rows: list[Row]) -> Iterator[list[Row]]:
 
 
 def _ids(session: Session, skus: list[str]) -> dict[str, int]:
-    return dict(session.execute(select(Product.sku, Product.id).where(Product.sku.in_(skus))).tuples().all())
+    rows = session.execute(select(Product.sku, Product.id).where(Product.sku.in_(skus)))
+    return {row.sku: row.id for row in rows}
 
 
 def _insert(session: Session, rows: list[Row]) -> None:
     if not rows:
         return
     products = [
-        {"sku": row.sku, "name": row.name, "category": row.category, "price_cents": row.price_cents, "is_active": True}
+        {
+            "sku": row.sku,
+            "name": row.name,
+            "category": row.category,
+            "price_cents": row.price_cents,
+            "is_active": True,
+        }
         for row in rows
     ]
     session.execute(insert(Product), products)
@@ -135,13 +142,14 @@ def _update(session: Session, rows: list[Row], ids: dict[str, int]) -> None:
     if not rows:
         return
     products = [
-        {"id": ids[row.sku], "name": row.name, "category": row.category, "price_cents": row.price_cents} for row in rows
+        {"id": ids[row.sku], "name": row.name, "category": row.category, "price_cents": row.price_cents}
+        for row in rows
     ]
     session.execute(update(Product), products)
     session.execute(update(Stock), [{"product_id": ids[row.sku], "quantity": row.quantity} for row in rows])
 
 
-def _line(values: Iterable[object]) -> str:
+def _text(records: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
+    csv.writer(text, lineterminator="\n").writerows(records)
     return text.getvalue()

@@ -5,7 +5,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from shop.dependencies import AnyCaller, DatabaseSession, ShopSettings
-from shop.errors import Conflict, NotFound, NotSignedIn
+from shop.errors import ConflictError, NotFoundError, NotSignedInError
 from shop.models import Customer
 from shop.passwords import hash_password, password_matches
 from shop.schemas import CustomerOut, Login, PasswordChange, Registration, Token
@@ -23,7 +23,7 @@ def register(registration: Registration, session: DatabaseSession) -> CustomerOu
     try:
         session.commit()
     except IntegrityError as error:
-        raise Conflict(f"{registration.email} is registered already.") from error
+        raise ConflictError(f"{registration.email} is registered already.") from error
     return CustomerOut.model_validate(customer)
 
 
@@ -31,7 +31,7 @@ def register(registration: Registration, session: DatabaseSession) -> CustomerOu
 def login(attempt: Login, session: DatabaseSession, settings: ShopSettings) -> Token:
     customer = session.scalar(select(Customer).where(Customer.email == attempt.email))
     if customer is None or not password_matches(attempt.password, customer.password_hash):
-        raise NotSignedIn("Wrong email or password.")
+        raise NotSignedInError("Wrong email or password.")
     return Token(access_token=mint_token(customer.id, customer.role, secret=settings.jwt_secret))
 
 
@@ -44,7 +44,7 @@ def show_me(caller: AnyCaller, session: DatabaseSession) -> CustomerOut:
 def change_password(change: PasswordChange, caller: AnyCaller, session: DatabaseSession) -> None:
     customer = _account(caller, session)
     if not password_matches(change.old_password, customer.password_hash):
-        raise NotSignedIn("The old password is wrong.")
+        raise NotSignedInError("The old password is wrong.")
     customer.password_hash = hash_password(change.new_password)
     session.commit()
 
@@ -52,5 +52,5 @@ def change_password(change: PasswordChange, caller: AnyCaller, session: Database
 def _account(caller: Caller, session: DatabaseSession) -> Customer:
     customer = session.get(Customer, caller.customer_id)
     if customer is None:
-        raise NotFound("This account is gone.")
+        raise NotFoundError("This account is gone.")
     return customer

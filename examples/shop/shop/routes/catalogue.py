@@ -8,13 +8,17 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from shop.dependencies import FOR_ADMINS, FOR_CLERKS, DatabaseSession
-from shop.errors import Conflict, NotFound
+from shop.errors import ConflictError, NotFoundError
 from shop.models import Product, Stock
 from shop.schemas import ImportOut, ProductChange, ProductIn, ProductOut, ProductPage
 from shop.transfer import export_catalogue, import_catalogue
 
 router = APIRouter(prefix="/products", tags=["catalogue"])
-ORDERS = {"name": Product.name.asc(), "price": Product.price_cents.asc(), "-price": Product.price_cents.desc()}
+ORDERS = {
+    "name": Product.name.asc(),
+    "price": Product.price_cents.asc(),
+    "-price": Product.price_cents.desc(),
+}
 
 
 @router.get("")
@@ -70,7 +74,7 @@ def create_product(new: ProductIn, session: DatabaseSession) -> ProductOut:
     try:
         session.commit()
     except IntegrityError as error:
-        raise Conflict(f"There is a product {new.sku} already.") from error
+        raise ConflictError(f"There is a product {new.sku} already.") from error
     return ProductOut.model_validate(product)
 
 
@@ -89,13 +93,13 @@ def delete_product(sku: str, session: DatabaseSession) -> None:
     try:
         session.commit()
     except IntegrityError as error:
-        raise Conflict(f"{sku} has been sold; take it off sale instead.") from error
+        raise ConflictError(f"{sku} has been sold; take it off sale instead.") from error
 
 
 def _find(session: DatabaseSession, sku: str) -> Product:
     product = session.scalar(select(Product).where(Product.sku == sku))
     if product is None:
-        raise NotFound(f"There is no product {sku}.")
+        raise NotFoundError(f"There is no product {sku}.")
     return product
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
 from shop.dependencies import FOR_CLERKS, AllCarts, AnyCaller, DatabaseSession, Provider, ShopSettings
-from shop.errors import NotFound
+from shop.errors import NotFoundError
 from shop.models import Order, OrderLine
 from shop.orders import find_order, place_order, refund_order, ship_order
 from shop.schemas import OrderLineOut, OrderOut, Refund
@@ -53,7 +53,7 @@ def show_order(order_id: int, caller: AnyCaller, session: DatabaseSession) -> Or
     order = find_order(session, order_id)
     if order.customer_id != caller.customer_id and not caller.has_role("clerk"):
         # The same answer as for an order that does not exist: ids are not for probing.
-        raise NotFound(f"There is no order {order_id}.")
+        raise NotFoundError(f"There is no order {order_id}.")
     return _shown(order)
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 
 from shop import reports
 from shop.dependencies import FOR_ADMINS, DatabaseSession
-from shop.errors import BadContent
+from shop.errors import BadContentError
 
 router = APIRouter(prefix="/reports", tags=["reports"])
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -16,7 +16,7 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 @router.get("/sales", dependencies=[FOR_ADMINS])
 def sales(session: DatabaseSession, first: date, last: date) -> list[dict[str, Any]]:
     if first > last:
-        raise BadContent(f"The first day ({first}) is after the last ({last}).")
+        raise BadContentError(f"The first day ({first}) is after the last ({last}).")
     return reports.sales_by_day(session, first=first, last=last)
 
 

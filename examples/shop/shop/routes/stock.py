@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload
 
 from shop.dependencies import FOR_CLERKS, DatabaseSession
-from shop.errors import Conflict, NotFound
+from shop.errors import ConflictError, NotFoundError
 from shop.models import Product, Stock
 from shop.schemas import StockChange, StockLevel
 
@@ -43,15 +43,17 @@ def adjust_stock(sku: str, change: StockChange, session: DatabaseSession) -> Sto
     )
     session.commit()
     if adjusted.rowcount == 0:
-        raise Conflict(f"There are fewer than {-change.pieces} of {sku}.")
+        raise ConflictError(f"There are fewer than {-change.pieces} of {sku}.")
     session.refresh(stock)
     return _shown(stock)
 
 
 @router.put("/{sku}/reorder-level", dependencies=[FOR_CLERKS])
-def set_reorder_level(sku: str, level: Annotated[int, Body(ge=0, embed=True)], session: DatabaseSession) -> StockLevel:
+def set_reorder_level(
+    sku: str, reorder_level: Annotated[int, Body(ge=0, embed=True)], session: DatabaseSession
+) -> StockLevel:
     stock = _find(session, sku)
-    stock.reorder_level = level
+    stock.reorder_level = reorder_level
     session.commit()
     return _shown(stock)
 
@@ -60,7 +62,7 @@ def _find(session: DatabaseSession, sku: str) -> Stock:
     statement = select(Stock).join(Product).options(joinedload(Stock.product)).where(Product.sku == sku)
     stock = session.scalar(statement)
     if stock is None:
-        raise NotFound(f"There is no product {sku}.")
+        raise NotFoundError(f"There is no product {sku}.")
     return stock
 
 
