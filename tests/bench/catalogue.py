@@ -1,0 +1,121 @@
+"""The service images the bench can build: one row each.
+
+A row keeps to the interface of Docker Hub's official image of that name: variables, volume, port, user number,
+command. Its entry point is a script of our own in entrypoints/.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENTRYPOINTS = Path(__file__).parent / "entrypoints"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class ServiceImage:
+    """A service, and how its image is made from Debian packages.
+
+    Attributes:
+        name: Its name on Docker Hub, below library/.
+        tag: What suites ask for. The distribution decides the real version; where it differs, the build says so.
+        packages: Installed without recommended ones.
+        version_of: The package whose version is the service's; a pattern.
+        entrypoint: A file in entrypoints/.
+        command: What the entry point gets where `docker run` names nothing.
+        port: Declared, not published.
+        user: System user that the service runs as, made before the packages are installed.
+        user_number: Its number and its group's, as in the official image.
+        volume: "" for none.
+        environment: `{version}` and `{major}` stand for the real version.
+        setup: Shell script, run as root in the finished file system. `{version}` and `{major}` as above.
+        left_out: Patterns of paths that the layer does without.
+        stop_signal: What `docker stop` sends.
+    """
+
+    name: str
+    tag: str
+    packages: tuple[str, ...]
+    version_of: str
+    entrypoint: str
+    command: tuple[str, ...]
+    port: int
+    user: str
+    user_number: int
+    home: str
+    volume: str = ""
+    working_folder: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    setup: str = ""
+    left_out: tuple[str, ...] = ()
+    stop_signal: str = ""
+
+    @property
+    def repository(self) -> str:
+        return f"library/{self.name}"
+
+
+POSTGRES = ServiceImage(
+    name="postgres",
+    tag="15",
+    # No `postgresql` package of a fixed number: the suite's own is taken. locales: the official image sorts as en_US.
+    packages=("postgresql", "locales", "libnss-wrapper", "xz-utils", "zstd"),
+    version_of="postgresql-[1-9]*",
+    entrypoint="postgres.sh",
+    command=("postgres",),
+    port=5432,
+    user="postgres",
+    user_number=999,
+    home="/var/lib/postgresql",
+    volume="/var/lib/postgresql/data",
+    environment={
+        "PATH": f"{PATH}:/usr/lib/postgresql/{{major}}/bin",
+        "LANG": "en_US.utf8",
+        "PG_MAJOR": "{major}",
+        "PG_VERSION": "{version}",
+        "PGDATA": "/var/lib/postgresql/data",
+    },
+    setup="""
+        localedef -i en_US -c -f UTF-8 en_US.UTF-8
+        rm -rf /var/lib/postgresql/* /etc/postgresql/* /usr/bin/psql
+        ln -s /usr/lib/postgresql/{major}/bin/psql /usr/bin/psql
+        sed -i "s/^#*listen_addresses .*/listen_addresses = '*'/" /usr/share/postgresql/{major}/postgresql.conf.sample
+        install -d -o postgres -g postgres -m 1777 /var/lib/postgresql/data
+        install -d -o postgres -g postgres -m 3777 /run/postgresql
+        install -d /docker-entrypoint-initdb.d
+    """,
+    # LLVM: 120 MB for compiling long queries just in time; the server goes without it where the file is not there.
+    left_out=(
+        "usr/lib/*/libLLVM*",
+        "usr/lib/*/libz3.so*",
+        "usr/lib/postgresql/*/lib/bitcode/*",
+        "usr/lib/postgresql/*/lib/llvmjit*",
+        "usr/lib/llvm-*",
+        "usr/share/perl5/*",
+    ),
+    stop_signal="SIGINT",
+)
+
+REDIS = ServiceImage(
+    name="redis",
+    tag="7",
+    packages=("redis-server",),
+    version_of="redis-server",
+    entrypoint="redis.sh",
+    command=("redis-server",),
+    port=6379,
+    user="redis",
+    user_number=999,
+    home="/data",
+    volume="/data",
+    working_folder="/data",
+    environment={"PATH": PATH, "REDIS_VERSION": "{version}"},
+    setup="install -d -o redis -g redis /data",
+)
+
+CATALOGUE = (POSTGRES, REDIS)
