@@ -32,6 +32,7 @@ class ServiceSpec:
         credentials: `user`, `password`, `database` … where the image has them; hidden from repr.
         needs: Names of services that must be ready before this one starts.
         ready_seconds: How long it may take from start to ready.
+        ports: Further ports inside the container, by name (mailpit: `smtp`).
     """
 
     name: str
@@ -45,6 +46,7 @@ class ServiceSpec:
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     needs: tuple[str, ...] = ()
     ready_seconds: float = 60.0
+    ports: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Endpoint:
         image: As named in the settings.
         digest: Content address of the image that runs (`sha256:…`), "" where the engine knows none.
         ready_seconds: From the request to start it until it was ready.
+        ports: Published ports of the spec's further ports, by the same names.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Endpoint:
     image: str = ""
     digest: str = ""
     ready_seconds: float = 0.0
+    ports: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def address(self) -> str:

@@ -1,0 +1,1 @@
+"""Containers: known images, start-up, readiness, logs, and what is left behind."""

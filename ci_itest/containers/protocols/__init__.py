@@ -1,0 +1,1 @@
+"""One question a protocol, asked over a plain socket: does this server serve yet?"""
