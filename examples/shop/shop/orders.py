@@ -40,9 +40,7 @@ def place_order(
         raise BadContentError("The cart is empty.")
     if payments is None:
         raise PaymentUnavailableError("No payment provider is set.")
-    order = _reserve(
-        session, customer_id=customer_id, cart=cart, counts_discount_threshold=counts_discount_threshold
-    )
+    order = _reserve(session, customer_id=customer_id, cart=cart, counts_discount_threshold=counts_discount_threshold)
     try:
         reference = payments.charge(order_id=order.id, amount_cents=order.total_cents)
     except (PaymentDeclinedError, PaymentUnavailableError) as error:
@@ -54,9 +52,7 @@ def place_order(
     return order
 
 
-def refund_order(
-    session: Session, order: Order, *, amount_cents: int | None, payments: PaymentClient | None
-) -> None:
+def refund_order(session: Session, order: Order, *, amount_cents: int | None, payments: PaymentClient | None) -> None:
     """Give money back, all that is left where no amount is named.
 
     Goods of a fully refunded order that never left the house return to the stock.
@@ -75,9 +71,7 @@ def refund_order(
     amount_cents = left_cents if amount_cents is None else amount_cents
     if amount_cents > left_cents:
         raise BadContentError(f"Only {left_cents} cents of order {order.id} are left to refund.")
-    payments.refund(
-        payment.reference, amount_cents=amount_cents, already_refunded_cents=payment.refunded_cents
-    )
+    payments.refund(payment.reference, amount_cents=amount_cents, already_refunded_cents=payment.refunded_cents)
     payment.refunded_cents += amount_cents
     if payment.refunded_cents == payment.amount_cents:
         _close_refunded(session, order)
@@ -99,9 +93,7 @@ def find_order(session: Session, order_id: int) -> Order:
     return order
 
 
-def _reserve(
-    session: Session, *, customer_id: int, cart: Mapping[str, int], counts_discount_threshold: bool
-) -> Order:
+def _reserve(session: Session, *, customer_id: int, cart: Mapping[str, int], counts_discount_threshold: bool) -> Order:
     products = session.scalars(select(Product).where(Product.sku.in_(cart), Product.is_active)).all()
     if missing := sorted(cart.keys() - {product.sku for product in products}):
         raise ConflictError(f"No longer sold: {', '.join(missing)}.")
@@ -112,9 +104,7 @@ def _reserve(
         OrderLine(product=product, quantity=cart[product.sku], unit_price_cents=product.price_cents)
         for product in products
     ]
-    cost = price(
-        [(line.quantity, line.unit_price_cents) for line in lines], counts_threshold=counts_discount_threshold
-    )
+    cost = price([(line.quantity, line.unit_price_cents) for line in lines], counts_threshold=counts_discount_threshold)
     order = Order(
         customer_id=customer_id,
         subtotal_cents=cost.subtotal_cents,
@@ -142,9 +132,7 @@ def _take_stock(session: Session, product: Product, quantity: int) -> None:
 def _return_stock(session: Session, order: Order) -> None:
     for line in sorted(order.lines, key=lambda line: line.product_id):
         session.execute(
-            update(Stock)
-            .where(Stock.product_id == line.product_id)
-            .values(quantity=Stock.quantity + line.quantity)
+            update(Stock).where(Stock.product_id == line.product_id).values(quantity=Stock.quantity + line.quantity)
         )
 
 

@@ -55,9 +55,7 @@ class PaymentClient:
             if response.status_code not in RETRIED_STATUSES:
                 return _answer(response)
             reason = f"status {response.status_code}"
-        raise PaymentUnavailableError(
-            f"The payment provider did not answer ({reason}, {self.attempts} attempts)."
-        )
+        raise PaymentUnavailableError(f"The payment provider did not answer ({reason}, {self.attempts} attempts).")
 
 
 def make_payment_client(

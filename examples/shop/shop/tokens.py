@@ -23,9 +23,7 @@ class Caller:
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
-def mint_token(
-    customer_id: int, role: str, *, secret: str, lifetime: timedelta = LIFETIME, **claims: Any
-) -> str:
+def mint_token(customer_id: int, role: str, *, secret: str, lifetime: timedelta = LIFETIME, **claims: Any) -> str:
     now = datetime.now(UTC)
     payload = {"iss": ISSUER, "sub": str(customer_id), "role": role, "iat": now, "exp": now + lifetime}
     return jwt.encode(payload | claims, secret, algorithm="HS256")

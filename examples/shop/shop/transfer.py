@@ -142,8 +142,7 @@ def _update(session: Session, rows: list[Row], ids: dict[str, int]) -> None:
     if not rows:
         return
     products = [
-        {"id": ids[row.sku], "name": row.name, "category": row.category, "price_cents": row.price_cents}
-        for row in rows
+        {"id": ids[row.sku], "name": row.name, "category": row.category, "price_cents": row.price_cents} for row in rows
     ]
     session.execute(update(Product), products)
     session.execute(update(Stock), [{"product_id": ids[row.sku], "quantity": row.quantity} for row in rows])

@@ -12,9 +12,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "stock",
-        sa.Column(
-            "product_id", sa.Integer, sa.ForeignKey("products.id", ondelete="CASCADE"), primary_key=True
-        ),
+        sa.Column("product_id", sa.Integer, sa.ForeignKey("products.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("quantity", sa.Integer, nullable=False),
         sa.CheckConstraint("quantity >= 0", name="ck_stock_quantity"),
     )

@@ -10,9 +10,7 @@ router = APIRouter(prefix="/cart", tags=["cart"])
 
 @router.get("")
 def show_cart(caller: AnyCaller, carts: AllCarts) -> CartOut:
-    return CartOut(
-        items=carts.read(caller.customer_id), expires_in_seconds=carts.seconds_left(caller.customer_id)
-    )
+    return CartOut(items=carts.read(caller.customer_id), expires_in_seconds=carts.seconds_left(caller.customer_id))
 
 
 @router.post("/items")

@@ -41,9 +41,7 @@ def payment_server() -> Iterator[HTTPServer]:
 
 
 @pytest.fixture(scope="session")
-def settings(
-    run_name: str, payment_server: HTTPServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Settings]:
+def settings(run_name: str, payment_server: HTTPServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The settings from outside, but with a database, cart keys and payment provider of this worker."""
     outside = Settings.from_environment()
     folder = tmp_path_factory.mktemp("database")
@@ -103,9 +101,7 @@ def token_for(settings: Settings) -> TokenFor:
 
     def mint(role: str, customer: Customer | None = None, **claims: Any) -> str:
         customer_id = customer.id if customer else NOBODY
-        return mint_token(
-            customer_id, role, secret=settings.jwt_secret, lifetime=timedelta(minutes=5), **claims
-        )
+        return mint_token(customer_id, role, secret=settings.jwt_secret, lifetime=timedelta(minutes=5), **claims)
 
     return mint
 

@@ -157,9 +157,7 @@ def test_two_devices_of_one_customer_lose_nothing(app, seed) -> None:
         pens = phone.result()
         laptop.result()
 
-    assert carts.read(customer.id) == {"PEN": pens, "MUG": 1}, (
-        "One device overwrote what the other had added."
-    )
+    assert carts.read(customer.id) == {"PEN": pens, "MUG": 1}, "One device overwrote what the other had added."
 
 
 # How much else the phone does: the mug then meets an open read-and-write in about one run of three.

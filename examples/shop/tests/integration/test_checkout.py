@@ -67,7 +67,7 @@ def test_an_order_of_exactly_the_threshold_gets_the_discount(as_customer, seed) 
     total_cents = as_customer.post("/checkout").json()["total_cents"]
 
     assert total_cents == 90_00, (
-        f"2 lamps for 100.00 must cost 90.00 (10 % off from 100.00 on), not {total_cents / 100:.2f}"
+        f"Two lamps for 100.00 cost 90.00 (10 % off from 100.00 on), not {total_cents / 100:.2f}"
     )
 
 

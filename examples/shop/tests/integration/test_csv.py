@@ -17,9 +17,7 @@ def catalogue(rows: int, *, price_cents: int = 100, first: int = 0) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["sku", "name", "category", "price_cents", "quantity"])
     for number in range(first, first + rows):
-        writer.writerow(
-            [f"P-{number:06}", f'Product "{number}", large', f"c{number % 7}", price_cents, number % 50]
-        )
+        writer.writerow([f"P-{number:06}", f'Product "{number}", large', f"c{number % 7}", price_cents, number % 50])
     return text.getvalue()
 
 
@@ -33,12 +31,14 @@ def stocked(as_clerk):
     assert upload(as_clerk, catalogue(ROWS)).json() == {"created": ROWS, "updated": 0}
 
 
-def test_a_large_catalogue_is_imported_completely(stocked, db) -> None:
+@pytest.mark.usefixtures("stocked")
+def test_a_large_catalogue_is_imported_completely(db) -> None:
     assert db.scalar(select(func.count()).select_from(Product)) == ROWS
     assert db.scalar(select(func.sum(Stock.quantity))) == sum(number % 50 for number in range(ROWS))
 
 
-def test_a_second_import_updates_what_is_there_and_adds_the_rest(stocked, as_clerk, db) -> None:
+@pytest.mark.usefixtures("stocked")
+def test_a_second_import_updates_what_is_there_and_adds_the_rest(as_clerk, db) -> None:
     answer = upload(as_clerk, catalogue(ROWS, price_cents=250, first=ROWS // 2))
 
     assert answer.json() == {"created": ROWS // 2, "updated": ROWS // 2}
@@ -46,7 +46,8 @@ def test_a_second_import_updates_what_is_there_and_adds_the_rest(stocked, as_cle
     assert sorted(tuple(row) for row in counts) == [(100, ROWS // 2), (250, ROWS)]
 
 
-def test_an_export_can_be_imported_again_without_a_change(stocked, as_clerk) -> None:
+@pytest.mark.usefixtures("stocked")
+def test_an_export_can_be_imported_again_without_a_change(as_clerk) -> None:
     exported = as_clerk.get("/products/export").text
 
     assert upload(as_clerk, exported).json() == {"created": 0, "updated": ROWS}

@@ -26,9 +26,7 @@ def address(app: FastAPI) -> Iterator[str]:
     if address := os.environ.get("SHOP_URL"):
         yield address.rstrip("/")
         return
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
-    )
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, name="shop")
     thread.start()
     eventually(lambda: server.started, is_fine=bool, within_seconds=10)
@@ -93,9 +91,7 @@ def test_a_cart_outlives_the_connection(shop, shopper, sku, address) -> None:
 
 def test_deliveries_over_many_connections_all_count(address, clerk, sku) -> None:
     def book(_delivery: int) -> int:
-        return httpx.post(
-            f"{address}/stock/{sku}/adjust", json={"pieces": 1}, headers=clerk, timeout=20
-        ).status_code
+        return httpx.post(f"{address}/stock/{sku}/adjust", json={"pieces": 1}, headers=clerk, timeout=20).status_code
 
     with ThreadPoolExecutor(6) as connections:
         statuses = list(connections.map(book, range(24)))

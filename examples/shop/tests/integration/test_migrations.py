@@ -50,15 +50,11 @@ def test_orders_from_before_discounts_keep_their_total(empty) -> None:
     migrate(empty, "0006")
     with empty.begin() as connection:
         connection.execute(
-            text(
-                "INSERT INTO customers (id, email, name, password_hash, created_at) VALUES (1, 'a', 'A', '!', :now)"
-            ),
+            text("INSERT INTO customers (id, email, name, password_hash, created_at) VALUES (1, 'a', 'A', '!', :now)"),
             {"now": "2024-01-01 00:00:00"},
         )
         connection.execute(
-            text(
-                "INSERT INTO orders (customer_id, state, total_cents, placed_at) VALUES (1, 'paid', 4200, :now)"
-            ),
+            text("INSERT INTO orders (customer_id, state, total_cents, placed_at) VALUES (1, 'paid', 4200, :now)"),
             {"now": "2024-01-01 00:00:00"},
         )
 

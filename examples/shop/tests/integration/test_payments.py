@@ -57,9 +57,7 @@ def test_a_silent_provider_is_not_waited_for(buyer, payments) -> None:
     assert buyer.post("/checkout").json()["state"] == "paid"
 
 
-def test_a_provider_that_never_answers_costs_only_the_timeouts(
-    app_with, client_for, customer, seed, payments
-) -> None:
+def test_a_provider_that_never_answers_costs_only_the_timeouts(app_with, client_for, customer, seed, payments) -> None:
     payments.keeps_silent(times=2)
     seed.product("MUG")
     buyer = client_for("customer", customer, app=app_with(payment_attempts=2, payment_timeout_seconds=0.3))
@@ -73,9 +71,7 @@ def test_a_provider_that_never_answers_costs_only_the_timeouts(
 def test_a_provider_that_is_not_there_is_named_so(app_with, client_for, customer, seed) -> None:
     seed.product("MUG")
     # Port 9 (discard) on loopback: nobody listens.
-    buyer = client_for(
-        "customer", customer, app=app_with(payments_url="http://127.0.0.1:9", payment_attempts=2)
-    )
+    buyer = client_for("customer", customer, app=app_with(payments_url="http://127.0.0.1:9", payment_attempts=2))
     buyer.post("/cart/items", json={"sku": "MUG"})
 
     answer = buyer.post("/checkout")

@@ -128,9 +128,7 @@ def _clone_in_use(maintenance: Connection, original: str, name: str) -> None:
     deadline = time.monotonic() + CLONE_WITHIN_SECONDS
     while True:
         maintenance.execute(
-            text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name AND state = 'idle'"
-            ),
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name AND state = 'idle'"),
             {"name": original},
         )
         try:

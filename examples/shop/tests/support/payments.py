@@ -33,9 +33,7 @@ class PaymentStub:
         self.server.expect_request("/refunds", method="POST").respond_with_json({"reference": "refund"})
 
     def declines(self, reason: str) -> None:
-        self.server.expect_request("/charges", method="POST").respond_with_json(
-            {"reason": reason}, status=402
-        )
+        self.server.expect_request("/charges", method="POST").respond_with_json({"reason": reason}, status=402)
 
     def fails(self, *, status: int, times: int) -> None:
         """The next so many requests get this status, whatever comes after."""

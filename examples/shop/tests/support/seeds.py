@@ -22,9 +22,7 @@ class Seed:
     session: Session
     numbers: count = field(default_factory=lambda: count(1))
 
-    def customer(
-        self, *, role: str = "customer", email: str = "", password_hash: str = NO_PASSWORD
-    ) -> Customer:
+    def customer(self, *, role: str = "customer", email: str = "", password_hash: str = NO_PASSWORD) -> Customer:
         number = next(self.numbers)
         return self._keep(
             Customer(
