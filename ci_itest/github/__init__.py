@@ -1,0 +1,1 @@
+"""GitHub: the run's context, workflow commands, the REST API, the comment."""

@@ -1,0 +1,36 @@
+"""Whether a run needs the suite: `Decision`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ci_itest.model.run import Conclusion
+
+
+class DecisionKind(StrEnum):
+    """What to do about the suite."""
+
+    RUN = "run"
+    BYPASS = "bypass"
+    REPEAT = "repeat"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do about the suite, and why.
+
+    Attributes:
+        reason: One sentence for people, on one line; holds foreign text (labels, logins, paths).
+        conclusion: Of the earlier run, when it is repeated: success or failure.
+        url: Page of the earlier run, when it is repeated.
+        actor: Who set the label, when the suite is bypassed.
+        label: By which label, when the suite is bypassed.
+    """
+
+    kind: DecisionKind
+    reason: str
+    conclusion: Conclusion | None = None
+    url: str = ""
+    actor: str = ""
+    label: str = ""
