@@ -1,10 +1,11 @@
-"""What earlier runs measured: `CaseTimings`, `RunTiming`."""
+"""What earlier runs measured: `CaseTimings`, `RunTiming`, `ShardAccuracy`, `RunSummary`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ci_itest.model.cases import CaseId
+from ci_itest.model.run import Conclusion, PhaseTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,51 @@ class CaseTimings:
 
     case: CaseId
     runs: tuple[RunTiming, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardAccuracy:
+    """How one shard of an earlier run compares with its plan.
+
+    Attributes:
+        count: How many shards the suite had in that run.
+        planned_seconds: Work the plan expected, one case after another.
+        work_seconds: Work there was, retries included.
+        wall_seconds: From the shard's start to its end.
+        run_started_at: When that run started, UTC ISO 8601.
+    """
+
+    suite: str
+    index: int
+    count: int
+    planned_seconds: float
+    work_seconds: float
+    wall_seconds: float
+    run_id: str
+    run_started_at: str
+    phases: tuple[PhaseTime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One recorded attempt of a run: its conclusion and how many cases got which verdict.
+
+    Attributes:
+        started_at: UTC, ISO 8601.
+        recorded_at: When it entered the history, UTC ISO 8601.
+    """
+
+    run_id: str
+    run_attempt: int
+    commit: str
+    branch: str
+    started_at: str
+    recorded_at: str
+    conclusion: Conclusion
+    is_trusted: bool
+    passed: int = 0
+    failed: int = 0
+    recovered: int = 0
+    skipped: int = 0
+    quarantined: int = 0
+    missing: int = 0

@@ -1,0 +1,107 @@
+"""A database's engine, SQLite's settings, and the door that turns the SQL libraries' exceptions into ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ci_itest.errors import HistoryError
+from ci_itest.history.store import DamagedHistoryError
+
+BUSY_SECONDS = 30.0
+"""How long to wait for another process that writes; recording 100,000 cases takes it a few seconds."""
+
+WRITES = "ci_itest_writes"
+"""Execution option of a connection whose transactions write."""
+
+_DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+"""SQLITE_ERROR too: our statements fit our tables, so a table or column that is not there was there once."""
+
+
+def database_url(path_or_url: str | Path) -> URL:
+    if isinstance(path_or_url, str) and "://" in path_or_url:
+        try:
+            return make_url(path_or_url)
+        except (SQLAlchemyError, ValueError) as error:
+            raise HistoryError("The history's address is no database URL.") from error
+    path = Path(path_or_url).absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HistoryError(
+            f"Cannot make the folder of the history {path}: {error.strerror}.", hint="Choose another `store`."
+        ) from error
+    return URL.create("sqlite", database=str(path))
+
+
+def engine_for(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # Python's driver begins transactions late and never IMMEDIATE; `_begin_sqlite` does it instead.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another process wrote in between; one that
+    # takes the write lock at its start waits for its turn.
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def give_back_space(engine: Engine) -> None:
+    """Shrink a SQLite file of which more than a quarter is empty."""
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        (free,) = cursor.execute("PRAGMA freelist_count").fetchone()
+        (pages,) = cursor.execute("PRAGMA page_count").fetchone()
+        if free * 4 > pages:
+            cursor.execute("VACUUM")
+    finally:
+        connection.close()
+
+
+@contextmanager
+def door(name: str) -> Iterator[None]:
+    """Turns what the SQL libraries raise into HistoryError."""
+    try:
+        yield
+    except DBAPIError as error:
+        _refuse(name, error.orig, cause=error)
+    except sqlite3.Error as error:  # from the listeners, which SQLAlchemy does not wrap
+        _refuse(name, error, cause=error)
+    except (SQLAlchemyError, ImportError, OverflowError) as error:
+        raise HistoryError(f"Cannot use the history {name}: {error}.") from error
+
+
+def _refuse(name: str, problem: BaseException | None, *, cause: Exception) -> NoReturn:
+    code = getattr(problem, "sqlite_errorcode", 0)
+    if code & 0xFF in _DAMAGE_CODES or code == sqlite3.SQLITE_IOERR_SHORT_READ:
+        raise damaged(name, problem) from cause
+    if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        raise HistoryError(
+            f"The history {name} is busy: another process has been writing for {BUSY_SECONDS:.0f} s."
+        ) from cause
+    raise HistoryError(f"Cannot use the history {name}: {problem}.") from cause
+
+
+def damaged(name: str, problem: object) -> DamagedHistoryError:
+    return DamagedHistoryError(
+        f"The history {name} is damaged: {problem}.", hint="Delete it; the next run starts a new one."
+    )

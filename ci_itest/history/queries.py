@@ -1,0 +1,134 @@
+"""What is asked of the tables: statements for any dialect, executed by `sql.py` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Delete, Select, delete, exists, func, select
+
+from ci_itest.history.schema import OUTCOME_CODES, cases, repositories, results, runs, shards
+from ci_itest.model.cases import Outcome
+from ci_itest.model.run import Conclusion
+
+_MEASURED = (OUTCOME_CODES[Outcome.PASSED], OUTCOME_CODES[Outcome.FAILED])
+_COMPLETE = (Conclusion.SUCCESS.value, Conclusion.FAILURE.value)
+
+
+def repository(name: str) -> Select[Any]:
+    """Its number; the row is locked until the transaction ends, where the dialect locks rows."""
+    return select(repositories.c.id).where(repositories.c.name == name).with_for_update()
+
+
+def run(repository_id: int, *, ci_run_id: str, run_attempt: int) -> Select[Any]:
+    return select(runs.c.id).where(
+        runs.c.repository_id == repository_id, runs.c.ci_run_id == ci_run_id, runs.c.run_attempt == run_attempt
+    )
+
+
+def recorded_shards(repository_id: int, *, ci_run_id: str) -> Select[Any]:
+    """Suite, index and own attempt of every shard that any attempt of the run recorded."""
+    return (
+        select(shards.c.suite, shards.c.shard_index, shards.c.run_attempt)
+        .join(runs, runs.c.id == shards.c.run_id)
+        .where(runs.c.repository_id == repository_id, runs.c.ci_run_id == ci_run_id)
+    )
+
+
+def case_ids(repository_id: int) -> Select[Any]:
+    return select(cases.c.digest, cases.c.id).where(cases.c.repository_id == repository_id)
+
+
+def suite_cases(suite: str, *, repository: str) -> Select[Any]:
+    return (
+        select(cases.c.id, cases.c.file, cases.c.name)
+        .join(repositories, repositories.c.id == cases.c.repository_id)
+        .where(repositories.c.name == repository, cases.c.suite == suite)
+    )
+
+
+def suites(*, repository: str) -> Select[Any]:
+    return (
+        select(shards.c.suite)
+        .join(runs, runs.c.id == shards.c.run_id)
+        .join(repositories, repositories.c.id == runs.c.repository_id)
+        .where(repositories.c.name == repository)
+        .distinct()
+        .order_by(shards.c.suite)
+    )
+
+
+def last_runs(suite: str, *, repository: str, branches: Collection[str] | None, limit: int) -> Select[Any]:
+    """Every attempt to count of the suite's last complete, trusted runs: run id, attempts in order, newest run first.
+
+    A run is complete as soon as one attempt is; the attempts before that one count too, as theirs are the shards that
+    it took over.
+    """
+    other, part = runs.alias(), shards.alias()
+    has_suite = exists(
+        select(part.c.run_id)
+        .join(other, other.c.id == part.c.run_id)
+        .where(
+            other.c.repository_id == runs.c.repository_id,
+            other.c.ci_run_id == runs.c.ci_run_id,
+            part.c.suite == suite,
+        )
+        .correlate(runs)
+    )
+    complete = (
+        select(
+            runs.c.repository_id,
+            runs.c.ci_run_id,
+            func.max(runs.c.run_attempt).label("last_attempt"),
+            func.max(runs.c.started_us).label("newest_us"),
+            func.max(runs.c.id).label("newest_id"),
+        )
+        .join(repositories, repositories.c.id == runs.c.repository_id)
+        .where(repositories.c.name == repository, runs.c.is_trusted, runs.c.conclusion.in_(_COMPLETE), has_suite)
+        .group_by(runs.c.repository_id, runs.c.ci_run_id)
+        .order_by(func.max(runs.c.started_us).desc(), func.max(runs.c.id).desc())
+        .limit(limit)
+    )
+    if branches is not None:
+        complete = complete.where(runs.c.branch.in_(sorted(branches)))
+    newest = complete.subquery()
+    return (
+        select(runs.c.id, runs.c.ci_run_id, runs.c.started_us)
+        .join(
+            newest,
+            (newest.c.repository_id == runs.c.repository_id)
+            & (newest.c.ci_run_id == runs.c.ci_run_id)
+            & (runs.c.run_attempt <= newest.c.last_attempt),
+        )
+        .where(runs.c.is_trusted)
+        .order_by(newest.c.newest_us.desc(), newest.c.newest_id.desc(), runs.c.run_attempt)
+    )
+
+
+def measured(run_id: int) -> Select[Any]:
+    """Case, setup, call and teardown of what one recorded run measured, in microseconds."""
+    return select(results.c.case_id, results.c.setup_us, results.c.call_us, results.c.teardown_us).where(
+        results.c.run_id == run_id, results.c.outcome.in_(_MEASURED)
+    )
+
+
+def shards_of(run_id: int, *, suite: str) -> Select[Any]:
+    return select(shards).where(shards.c.run_id == run_id, shards.c.suite == suite)
+
+
+def newest_runs(limit: int, *, repository: str) -> Select[Any]:
+    return (
+        select(runs)
+        .join(repositories, repositories.c.id == runs.c.repository_id)
+        .where(repositories.c.name == repository)
+        .order_by(runs.c.started_us.desc(), runs.c.id.desc())
+        .limit(limit)
+    )
+
+
+def runs_before(epoch_us: int) -> Delete:
+    return delete(runs).where(runs.c.started_us < epoch_us)
+
+
+def cases_without_results() -> Delete:
+    return delete(cases).where(~exists(select(results.c.run_id).where(results.c.case_id == cases.c.id)))

@@ -1,0 +1,143 @@
+"""The history's tables: one schema for SQLite and PostgreSQL.
+
+Results are narrow (numbers only, about 35 bytes with their index on SQLite), since there are a thousand times more of
+them than of anything else. Texts are kept for failures alone, compressed.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from ci_itest.model.cases import Outcome, Verdict
+
+SCHEMA = 1
+"""Raised by every change that an older version of ci-itest could not read."""
+
+NO_OUTCOME = 0
+OUTCOME_CODES = MappingProxyType({Outcome.PASSED: 1, Outcome.FAILED: 2, Outcome.ERROR: 3, Outcome.SKIPPED: 4})
+VERDICT_CODES = MappingProxyType(
+    {
+        Verdict.PASSED: 1,
+        Verdict.FAILED: 2,
+        Verdict.RECOVERED: 3,
+        Verdict.SKIPPED: 4,
+        Verdict.QUARANTINED: 5,
+        Verdict.MISSING: 6,
+    }
+)
+"""What stands in the file for each word. Files outlive versions: a code is never given another meaning."""
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    # Unique by digest: an index of the names would double the table, and PostgreSQL indexes no text above 2.7 kB.
+    Column("digest", LargeBinary(16), nullable=False),
+    Column("suite", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    UniqueConstraint("repository_id", "digest"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("ci_run_id", Text, nullable=False),
+    Column("run_attempt", Integer, nullable=False),
+    Column("commit_sha", Text, nullable=False),
+    Column("branch", Text, nullable=False),
+    # Microseconds since 1970, UTC: texts of unlike precision or offset do not sort.
+    Column("started_us", BigInteger, nullable=False),
+    Column("recorded_us", BigInteger, nullable=False),
+    Column("conclusion", Text, nullable=False),
+    Column("is_trusted", Boolean, nullable=False),
+    Column("passed", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("recovered", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+    Column("missing", Integer, nullable=False),
+    UniqueConstraint("repository_id", "ci_run_id", "run_attempt"),
+    Index("runs_by_start", "repository_id", "started_us"),
+)
+
+shards = Table(
+    "shards",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("suite", Text, primary_key=True),
+    Column("shard_index", Integer, primary_key=True, autoincrement=False),
+    Column("shard_count", Integer, nullable=False),
+    # The attempt that ran the shard: an earlier one than the run's where the run took its bundle over.
+    Column("run_attempt", Integer, nullable=False),
+    Column("planned_seconds", Float, nullable=False),
+    Column("work_seconds", Float, nullable=False),
+    Column("wall_seconds", Float, nullable=False),
+    Column("phases", JSON, nullable=False),
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("case_id", ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    # Of the last attempt, as are the times.
+    Column("outcome", SmallInteger, nullable=False),
+    Column("verdict", SmallInteger, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("failed_attempts", SmallInteger, nullable=False),
+    # Microseconds: in milliseconds the thousands of cases that take less than half of one would take no time at all.
+    Column("setup_us", BigInteger, nullable=False),
+    Column("call_us", BigInteger, nullable=False),
+    Column("teardown_us", BigInteger, nullable=False),
+    Index("results_by_case", "case_id", "run_id"),
+    sqlite_with_rowid=False,
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("run_id", Integer, primary_key=True, autoincrement=False),
+    Column("case_id", Integer, primary_key=True, autoincrement=False),
+    Column("attempt", SmallInteger, primary_key=True, autoincrement=False),
+    Column("message", LargeBinary, nullable=False),
+    Column("details", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["run_id", "case_id"], ["results.run_id", "results.case_id"], ondelete="CASCADE"),
+)

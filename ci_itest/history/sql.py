@@ -1,0 +1,238 @@
+"""`SqlHistory`: the history in SQL, on a SQLite file in CI and on a laptop. The one door to SQLAlchemy.
+
+Importing this module imports SQLAlchemy (some 0.3 s of CPU): import it where a history is opened, not at the top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, insert, inspect, select
+from sqlalchemy.exc import IntegrityError
+
+from ci_itest.errors import HistoryError
+from ci_itest.history import queries, rows, schema
+from ci_itest.history.database import WRITES, damaged, database_url, door, engine_for, give_back_space
+from ci_itest.history.store import LAST_RUNS
+from ci_itest.model.cases import CaseId
+from ci_itest.model.history import CaseTimings, RunSummary, RunTiming, ShardAccuracy
+from ci_itest.model.run import Run
+
+
+class SqlHistory:
+    """A `HistoryStore` over SQLAlchemy; made by `open`. Threads and processes may share the database."""
+
+    def __init__(self, engine: Engine, *, name: str) -> None:
+        self._engine = engine
+        self._name = name
+
+    @classmethod
+    def open(cls, path_or_url: str | Path) -> Self:
+        """The history in a SQLite file, which is made where there is none, or behind an SQLAlchemy URL.
+
+        Raises:
+            DamagedHistoryError: The file is cut off or broken.
+            HistoryError: It cannot be written, is of a newer schema, or belongs to another program.
+        """
+        url = database_url(path_or_url)
+        name = url.database if url.drivername == "sqlite" and url.database else url.render_as_string(hide_password=True)
+        with door(name):
+            history = cls(engine_for(url), name=name)
+            try:
+                history._prepare()
+            except BaseException:
+                history.close()
+                raise
+        return history
+
+    def record(self, run: Run, *, repository: str, recorded_at: str) -> bool:
+        with self._transaction(writes=True) as connection:
+            repository_id = _repository_id(connection, rows.storable(repository))
+            row = rows.run_row(run, repository_id=repository_id, recorded_at=recorded_at)
+            ci_run_id = row["ci_run_id"]
+            if connection.scalar(queries.run(repository_id, ci_run_id=ci_run_id, run_attempt=run.run_attempt)):
+                return False
+            recorded = {
+                tuple(key) for key in connection.execute(queries.recorded_shards(repository_id, ci_run_id=ci_run_id))
+            }
+            part = rows.new_part(run, recorded=recorded)
+            run_id = connection.execute(insert(schema.runs).values(row).returning(schema.runs.c.id)).scalar_one()
+            _insert(connection, schema.shards, rows.shard_rows(part, run_id=run_id))
+            _insert_results(connection, part, run_id=run_id, repository_id=repository_id)
+        return True
+
+    def timings(
+        self, suite: str, *, repository: str, branches: Collection[str] | None, last_runs: int = LAST_RUNS
+    ) -> tuple[CaseTimings, ...]:
+        with self._reading() as connection:
+            found = queries.last_runs(suite, repository=repository, branches=branches, limit=last_runs)
+            by_case: dict[int, list[RunTiming]] = {}
+            for _, attempts in groupby(connection.execute(found).all(), key=itemgetter(1)):
+                for case_id, timing in _run_timings(connection, attempts).items():
+                    by_case.setdefault(case_id, []).append(timing)
+            named = connection.execute(queries.suite_cases(suite, repository=repository)).all()
+            return tuple(
+                CaseTimings(CaseId(suite, file, name), tuple(by_case[case_id]))
+                for case_id, file, name in sorted(named, key=itemgetter(1, 2))
+                if case_id in by_case
+            )
+
+    def accuracy(self, *, repository: str, branches: Collection[str] | None = None) -> tuple[ShardAccuracy, ...]:
+        with self._reading() as connection:
+            return tuple(
+                shard
+                for suite in connection.scalars(queries.suites(repository=repository)).all()
+                for shard in _suite_accuracy(connection, suite, repository=repository, branches=branches)
+            )
+
+    def runs(self, limit: int = 20, *, repository: str) -> tuple[RunSummary, ...]:
+        with self._reading() as connection:
+            found = connection.execute(queries.newest_runs(limit, repository=repository))
+            return tuple(rows.summary_of(row) for row in found)
+
+    def prune(self, before: str) -> int:
+        """Forget the runs that started before a time (UTC, ISO 8601), and cases no run names any more.
+
+        Returns:
+            How many runs (each attempt by itself) were forgotten.
+        """
+        epoch_us = rows.to_epoch(before)
+        with self._transaction(writes=True) as connection:
+            count = connection.execute(queries.runs_before(epoch_us)).rowcount
+            if count:
+                connection.execute(queries.cases_without_results())
+        if count and self._engine.dialect.name == "sqlite":
+            with door(self._name):
+                give_back_space(self._engine)
+        return count
+
+    def close(self) -> None:
+        # The last connection to leave a SQLite file moves its write-ahead log into it, so that the file alone is
+        # the whole history: it is what the actions cache saves.
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        with door(self._name), self._engine.connect() as connection:
+            connection.execution_options(**{WRITES: writes})
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """A transaction whose rows may be damaged: what cannot be made a value of then is the file's fault."""
+        with self._transaction(writes=False) as connection:
+            try:
+                yield connection
+            except (TypeError, ValueError, LookupError, OverflowError) as error:
+                raise damaged(self._name, error) from error
+
+    def _prepare(self) -> None:
+        """Make the tables where there are none, and refuse those of another schema or program."""
+        with self._reading() as connection:
+            if _is_prepared(connection, name=self._name):
+                return
+        with self._transaction(writes=True) as connection:
+            if not _is_prepared(connection, name=self._name):  # another process may have been first
+                schema.metadata.create_all(connection)
+                connection.execute(insert(schema.meta).values(name="schema", value=str(schema.SCHEMA)))
+
+
+def _is_prepared(connection: Connection, *, name: str) -> bool:
+    """Whether our tables are there; HistoryError when those of a newer schema or of another program are."""
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return False
+    if schema.meta.name not in tables:
+        raise HistoryError(
+            f"{name} is no history of ci-itest: it holds the table {sorted(tables)[0]!r}.",
+            hint="Give the history a file or database of its own.",
+        )
+    found = int(connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == "schema")).scalar_one())
+    if found > schema.SCHEMA:
+        raise HistoryError(
+            f"The history {name} is of schema {found}; this version reads up to schema {schema.SCHEMA}.",
+            hint="Use the version of ci-itest that wrote it, or a newer one.",
+        )
+    if found < 1:
+        raise ValueError(f"schema {found}")
+    return True
+
+
+def _repository_id(connection: Connection, name: str) -> int:
+    """The repository's number, made when it is new; two recordings for it then wait for each other."""
+    found = connection.scalar(queries.repository(name))
+    if found is None:
+        with suppress(IntegrityError), connection.begin_nested():  # another recording may have been first
+            connection.execute(insert(schema.repositories).values(name=name))
+        found = connection.execute(queries.repository(name)).scalar_one()
+    return int(found)
+
+
+def _insert_results(connection: Connection, part: rows.RunPart, *, run_id: int, repository_id: int) -> None:
+    by_digest = {rows.case_digest(case.case): case for case in part.cases}
+    known = _case_ids(connection, repository_id)
+    new = {digest: case.case for digest, case in by_digest.items() if digest not in known}
+    if new:
+        _insert(connection, schema.cases, rows.case_rows(new, repository_id=repository_id))
+        known = _case_ids(connection, repository_id)
+    numbered = sorted(((known[digest], case) for digest, case in by_digest.items()), key=itemgetter(0))
+    _insert(connection, schema.results, [rows.result_row(case, run_id=run_id, case_id=id_) for id_, case in numbered])
+    failures = [row for id_, case in numbered for row in rows.failure_rows(case, run_id=run_id, case_id=id_)]
+    _insert(connection, schema.failures, failures)
+
+
+def _case_ids(connection: Connection, repository_id: int) -> dict[bytes, int]:
+    return dict(connection.execute(queries.case_ids(repository_id)).tuples().all())
+
+
+def _insert(connection: Connection, table: Any, values: Sequence[rows.Row]) -> None:
+    if values:
+        connection.execute(insert(table), values)
+
+
+def _run_timings(connection: Connection, attempts: Iterator[Any]) -> dict[int, RunTiming]:
+    """The timings of one run: those of its attempts, a later attempt's over an earlier one's."""
+    timings: dict[int, RunTiming] = {}
+    for run_id, _, started_us in attempts:
+        rows.timings_by_case(started_us, connection.execute(queries.measured(run_id)).tuples(), into=timings)
+    return timings
+
+
+def _suite_accuracy(
+    connection: Connection, suite: str, *, repository: str, branches: Collection[str] | None
+) -> list[ShardAccuracy]:
+    shards: dict[int, ShardAccuracy] = {}
+    found = queries.last_runs(suite, repository=repository, branches=branches, limit=1)
+    for run_id, ci_run_id, started_us in connection.execute(found).all():
+        for row in connection.execute(queries.shards_of(run_id, suite=suite)):
+            shards[row.shard_index] = rows.accuracy_of(row, ci_run_id=ci_run_id, started_us=started_us)
+    return [shards[index] for index in sorted(shards)]
+
+
+def set_aside(path: Path) -> Path:
+    """Move a damaged SQLite history, with its write-ahead log, to `NAME.damaged`, over an earlier one; where it is now.
+
+    Raises:
+        HistoryError: The folder cannot be written.
+    """
+    try:
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        return path.replace(path.with_name(f"{path.name}.damaged"))
+    except OSError as error:
+        raise HistoryError(f"Cannot put the damaged history {path} aside: {error.strerror}.") from error

@@ -1,0 +1,64 @@
+"""`HistoryStore`: what flows and the reporting service ask of a history, whatever keeps it. Imports no SQL library."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from types import TracebackType
+from typing import Protocol, Self
+
+from ci_itest.errors import HistoryError
+from ci_itest.model.history import CaseTimings, RunSummary, ShardAccuracy
+from ci_itest.model.run import Run
+
+LAST_RUNS = 10
+"""Runs that timings look back on: more change the predicted seconds of a case by less than their noise."""
+
+
+class DamagedHistoryError(HistoryError):
+    """The history holds what no version of ci-itest wrote: bit rot, a cut-off file.
+
+    Trying again does not help; putting the file aside and starting anew does.
+    """
+
+
+class HistoryStore(Protocol):
+    """Runs as they were recorded. Every method raises HistoryError when the store cannot do it."""
+
+    def record(self, run: Run, *, repository: str, recorded_at: str) -> bool:
+        """Keep a run, whole or not at all; False, and nothing changes, when this attempt of it is there already.
+
+        A later attempt of the run adds the shards that are new in it; those it took over from an earlier attempt
+        are not counted twice. Where a run names a case twice, the last stands.
+
+        Args:
+            repository: `owner/name`, or another name that stays the same from run to run.
+            recorded_at: UTC, ISO 8601; also stands for a `run.started_at` that is empty.
+        """
+
+    def timings(
+        self, suite: str, *, repository: str, branches: Collection[str] | None, last_runs: int = LAST_RUNS
+    ) -> tuple[CaseTimings, ...]:
+        """What a suite's cases took in its last runs, by file and name; within a case the newest run first.
+
+        Only complete and trusted runs count, all attempts of a run are one run, and of a case only its last attempt
+        counts, when that passed or failed: an error or a skip says nothing about how long the case takes.
+
+        Args:
+            branches: Learn from these alone; None: from every branch.
+            last_runs: How many runs of the suite to look back on, 1 or more.
+        """
+
+    def accuracy(self, *, repository: str, branches: Collection[str] | None = None) -> tuple[ShardAccuracy, ...]:
+        """Planned against real seconds of each suite's newest complete, trusted run, shard by shard."""
+
+    def runs(self, limit: int = 20, *, repository: str) -> tuple[RunSummary, ...]:
+        """The newest recorded runs, the newest first, each attempt by itself."""
+
+    def close(self) -> None:
+        """Let go of files and connections; the store cannot be used afterwards."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
