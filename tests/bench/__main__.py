@@ -6,14 +6,15 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from . import engine, flows, servers
-from .progress import say
-from .settings import BenchError, from_environment
+from tests.bench import engine, flows, servers
+from tests.bench.progress import say
+from tests.bench.settings import BenchError, from_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .settings import Settings
+    from tests.bench.settings import Settings
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
@@ -51,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _up(settings: Settings, options: argparse.Namespace) -> int:
     if unknown := sorted(set(options.parts) - set(flows.PARTS)):
-        raise BenchError(f"No such part: {', '.join(unknown)}.", hint=f"There are {', '.join(flows.PARTS)}.", exit_code=2)
+        raise BenchError(
+            f"No such part: {', '.join(unknown)}.", hint=f"There are {', '.join(flows.PARTS)}.", exit_code=2
+        )
     lines = flows.up(settings, parts=options.parts or flows.PARTS, build=options.build)
     sys.stdout.writelines(f"{name}={value}\n" for name, value in lines.items())
     return 0

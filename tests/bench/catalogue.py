@@ -82,8 +82,11 @@ POSTGRES = ServiceImage(
     },
     setup="""
         localedef -i en_US -c -f UTF-8 en_US.UTF-8
-        rm -rf /var/lib/postgresql/* /etc/postgresql/* /usr/bin/psql
-        ln -s /usr/lib/postgresql/{major}/bin/psql /usr/bin/psql
+        rm -rf /var/lib/postgresql/* /etc/postgresql/*
+        # Debian's clients go through a Perl program that chooses a version; there is one version here and no Perl.
+        for program in /usr/lib/postgresql/{major}/bin/*; do
+            [ ! -L "/usr/bin/${program##*/}" ] || ln -sf "$program" /usr/bin/
+        done
         sed -i "s/^#*listen_addresses .*/listen_addresses = '*'/" /usr/share/postgresql/{major}/postgresql.conf.sample
         install -d -o postgres -g postgres -m 1777 /var/lib/postgresql/data
         install -d -o postgres -g postgres -m 3777 /run/postgresql

@@ -6,8 +6,8 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from .progress import tail
-from .settings import BenchError
+from tests.bench.progress import tail
+from tests.bench.settings import BenchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

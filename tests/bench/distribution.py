@@ -6,7 +6,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from .commands import output_of
+from tests.bench.commands import output_of
 
 # Docker's names for Debian's architectures.
 DOCKER_ARCHITECTURES = {"amd64": "amd64", "arm64": "arm64", "armhf": "arm", "i386": "386", "ppc64el": "ppc64le"}
@@ -14,38 +14,50 @@ DOCKER_ARCHITECTURES = {"amd64": "amd64", "arm64": "arm64", "armhf": "arm", "i38
 
 @dataclass(frozen=True)
 class Distribution:
-    """A release of Debian, Ubuntu or another one with apt.
+    """A release of Debian, Ubuntu or another one with apt; empty where it is none.
 
     Attributes:
+        name: As os-release has it, such as debian.
         codename: Such as bookworm.
         architecture: As Debian names it.
+    """
+
+    name: str
+    codename: str
+    architecture: str
+
+
+@dataclass(frozen=True)
+class Archives:
+    """Where packages come from.
+
+    Attributes:
         sources: Lines for sources.list, only the distribution's own archives; empty where apt knows none.
         acquire: apt settings on how to fetch (proxies, certificates), as lines of apt.conf.
     """
 
-    codename: str
-    architecture: str
     sources: tuple[str, ...]
     acquire: tuple[str, ...]
 
 
 def read() -> Distribution:
-    release = platform.freedesktop_os_release()
-    name, codename = release.get("ID", ""), release.get("VERSION_CODENAME", "")
-    return Distribution(
-        codename=codename,
-        architecture=output_of(["dpkg", "--print-architecture"]).strip(),
-        sources=_sources(name, codename),
-        acquire=_acquire(),
-    )
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    architecture = output_of(["dpkg", "--print-architecture"]).strip()
+    return Distribution(release.get("ID", ""), release.get("VERSION_CODENAME", ""), architecture)
+
+
+def archives(distribution: Distribution) -> Archives:
+    """As apt has them configured; takes a second."""
+    return Archives(_sources(distribution.name, distribution.codename), _acquire())
 
 
 def _sources(name: str, codename: str) -> tuple[str, ...]:
     """The distribution's own among all sources: another vendor's archive may carry another PostgreSQL."""
-    listed = output_of(
-        ["apt-get", "indextargets", "--format", "$(ORIGIN) $(CODENAME) $(REPO_URI) $(RELEASE) $(COMPONENT)"]
-        + ["Created-By: Packages"]
-    )
+    fields = "$(ORIGIN) $(CODENAME) $(REPO_URI) $(RELEASE) $(COMPONENT)"
+    listed = output_of(["apt-get", "indextargets", "--format", fields, "Created-By: Packages"])
     rows = [row.split() for row in listed.splitlines()]
     keyring = next((str(path) for path in Path("/usr/share/keyrings").glob(f"{name}-archive-keyring.*")), "")
     signed = f"[signed-by={keyring}] " if keyring else ""

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import packages, servers
-from .commands import output_of
-from .progress import say, timed
-from .settings import DEFAULT_SOCKET, BenchError
+from tests.bench import packages, servers
+from tests.bench.commands import output_of
+from tests.bench.progress import say, timed
+from tests.bench.settings import DEFAULT_SOCKET, BenchError
 
 if TYPE_CHECKING:
-    from .packages import Need
-    from .settings import Settings
+    from tests.bench.packages import Need
+    from tests.bench.settings import Settings
 
 NAME = "dockerd"
 # Not under the cache: containerd's socket has a path of at most 108 bytes.

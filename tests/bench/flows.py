@@ -7,15 +7,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from . import catalogue, engine, images, packages, registry, servers
-from .progress import say
-from .settings import DEFAULT_SOCKET, BenchError
+from tests.bench import catalogue, engine, images, packages, registry, servers
+from tests.bench.progress import say
+from tests.bench.settings import DEFAULT_SOCKET, BenchError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from .packages import Need
-    from .settings import Settings
+    from tests.bench.packages import Need
+    from tests.bench.settings import Settings
 
 PARTS = ("engine", "registry", "images", "browser", "database")
 # Fetched beside the rest, and said but not fatal where they cannot be had: the tests that need them say so themselves.
@@ -38,7 +38,9 @@ def up(settings: Settings, *, parts: Collection[str], build: bool) -> dict[str, 
     with ThreadPoolExecutor() as pool:
         programs = pool.submit(_provide_programs, settings, parts)
         started = pool.submit(engine.provide, settings) if "engine" in parts else None
-        mirrored = pool.submit(_provide_images, settings, parts, may_build=will_build, all_=build) if with_registry else None
+        mirrored = (
+            pool.submit(_provide_images, settings, parts, may_build=will_build, all_=build) if with_registry else None
+        )
     programs.result()
     lines = {}
     if started and started.result().host != (settings.docker_host or f"unix://{DEFAULT_SOCKET}"):
@@ -69,7 +71,9 @@ def status(settings: Settings) -> dict[str, str]:
     has_registry = registry.found(settings)
     whose = {True: "started by the bench", False: "not the bench's"}
     lines = {
-        "engine": f"Docker {answering.version} at {answering.host}, {whose[answering.is_ours]}" if answering else "none",
+        "engine": f"Docker {answering.version} at {answering.host}, {whose[answering.is_ours]}"
+        if answering
+        else "none",
         "registry": settings.registry if has_registry else "none",
         "cache": str(settings.cache),
     }
@@ -84,7 +88,7 @@ def images_built(settings: Settings, *, build: bool) -> Sequence[str]:
     """References of all images, in our registry after this."""
     client = registry.provide(settings)
     if wanted := catalogue.CATALOGUE if build else images.stale(client):
-        images.build(settings, client, wanted)
+        images.build(settings, client, wanted, afresh=build)
     return [f"{settings.registry}/{image.repository}:{image.tag}" for image in catalogue.CATALOGUE]
 
 
@@ -116,7 +120,7 @@ def _provide_images(settings: Settings, parts: Collection[str], *, may_build: bo
         say("images", "Docker Hub answers, nothing to build")
     if not may_build:
         return False
-    images.build(settings, client, wanted)
+    images.build(settings, client, wanted, afresh=all_)
     return True
 
 

@@ -19,17 +19,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import catalogue, distribution, packages, rootfs
-from .progress import say
-from .registry import MANIFEST_TYPE, Client
+from tests.bench import catalogue, distribution, packages, rootfs
+from tests.bench.progress import say
+from tests.bench.registry import MANIFEST_TYPE, Client
+from tests.bench.rootfs import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .catalogue import ServiceImage
-    from .distribution import Distribution
-    from .rootfs import Layer
-    from .settings import Settings
+    from tests.bench.catalogue import ServiceImage
+    from tests.bench.distribution import Distribution
+    from tests.bench.settings import Settings
 
 HUB = "https://registry-1.docker.io/v2/"
 HUB_SECONDS = 3.0
@@ -73,8 +73,8 @@ def hub_answers(*, seconds: float = HUB_SECONDS) -> bool:
     return any(answered)
 
 
-def build(settings: Settings, client: Client, images: Sequence[ServiceImage]) -> list[Built]:
-    """Build the images side by side and push them.
+def build(settings: Settings, client: Client, images: Sequence[ServiceImage], *, afresh: bool) -> list[Built]:
+    """Build the images side by side and push them; `afresh` with a new base, for today's packages.
 
     Raises:
         BenchError: A package or a step failed; the other images are finished all the same.
@@ -84,10 +84,12 @@ def build(settings: Settings, client: Client, images: Sequence[ServiceImage]) ->
     work = settings.cache / "build"
     work.mkdir(parents=True, exist_ok=True)
     work.chmod(0o700)  # file systems of root's, set-user-id programs included
+    if afresh:
+        (work / "base.json").unlink(missing_ok=True)
     machine = rootfs.Packages(source, work)
     with ThreadPoolExecutor() as pool:
         refreshed = pool.submit(machine.refresh, log=settings.log("package-lists"))
-        base = _base(settings, client, machine, work)
+        base = _base(settings, client, machine, key=_base_key(source))
         refreshed.result()
         building = [pool.submit(_build_one, settings, client, machine, base, image, source) for image in images]
     return [done.result() for done in building]
@@ -96,7 +98,14 @@ def build(settings: Settings, client: Client, images: Sequence[ServiceImage]) ->
 def _key(image: ServiceImage, source: Distribution) -> str:
     """Hash of all that an image is made from, 12 digits."""
     script = (catalogue.ENTRYPOINTS / image.entrypoint).read_text()
-    made_from = [RECIPE, rootfs.LEFT_OUT, rootfs.UNWANTED, source.codename, source.architecture, asdict(image), script]
+    return _hash([_base_key(source), asdict(image), script])
+
+
+def _base_key(source: Distribution) -> str:
+    return _hash([RECIPE, rootfs.LEFT_OUT, rootfs.UNWANTED, asdict(source)])
+
+
+def _hash(made_from: object) -> str:
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -113,17 +122,33 @@ class _Base:
     layer: Layer
 
 
-def _base(settings: Settings, client: Client, machine: rootfs.Packages, work: Path) -> _Base:
-    began = time.monotonic()
-    root = work / "base"
-    machine.bootstrap(root, log=settings.log("image-base"))
-    layer = rootfs.write_layer(root, work / "base.tar.gz", before={})
+def _base(settings: Settings, client: Client, machine: rootfs.Packages, *, key: str) -> _Base:
+    """The base of an earlier build where it was made by the same recipe, else a new one."""
+    work = settings.cache / "build"
+    root, note = work / "base", work / "base.json"
+    layer = _noted_layer(note, key=key)
+    if layer is None:
+        began = time.monotonic()
+        machine.bootstrap(root, log=settings.log("image-base"))
+        layer = rootfs.write_layer(root, work / "base.tar.gz", before={})
+        noted = {"key": key, "digest": layer.digest, "diff_id": layer.diff_id, "file": str(layer.file)}
+        note.write_text(json.dumps(noted))
+        say("images", f"base layer, {_megabytes(layer.size_bytes)}, in {time.monotonic() - began:.1f} s")
     client.put_blob(BASE_REPOSITORY, layer.digest, layer.file)
-    say("images", f"base layer, {_megabytes(layer.size_bytes)}, in {time.monotonic() - began:.1f} s")
     return _Base(root, layer)
 
 
-def _build_one(  # noqa: PLR0913
+def _noted_layer(note: Path, *, key: str) -> Layer | None:
+    if not note.exists():
+        return None
+    noted = json.loads(note.read_text())
+    file = Path(noted["file"])
+    if noted["key"] != key or not file.exists():
+        return None
+    return Layer(file, noted["digest"], noted["diff_id"], file.stat().st_size)
+
+
+def _build_one(
     settings: Settings,
     client: Client,
     machine: rootfs.Packages,
@@ -164,7 +189,7 @@ def _furnish(root: Path, machine: rootfs.Packages, image: ServiceImage, *, log: 
     return version
 
 
-def _push(  # noqa: PLR0913
+def _push(
     client: Client, base: Layer, layer: Layer, image: ServiceImage, *, version: str, source: Distribution
 ) -> None:
     configuration = json.dumps(_configuration((base, layer), image, version=version, source=source)).encode()

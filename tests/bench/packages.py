@@ -11,20 +11,22 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .commands import output_of, run
-from .progress import say, timed
-from .settings import BenchError
+from tests.bench.commands import output_of, run
+from tests.bench.progress import say, timed
+from tests.bench.settings import BenchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .settings import Settings
+    from tests.bench.settings import Settings
 
 # Where Debian keeps what is no command of every user, beside PATH: an empty or short PATH must not make us install.
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 LOCK_SECONDS = 300
 POLICY = Path("/usr/sbin/policy-rc.d")
-POLICY_TEXT = "#!/bin/sh\n# Written by ci-itest's test bench while it installs packages; removed afterwards.\nexit 101\n"
+POLICY_TEXT = (
+    "#!/bin/sh\n# Written by ci-itest's test bench while it installs packages; removed afterwards.\nexit 101\n"
+)
 
 
 @dataclass(frozen=True)

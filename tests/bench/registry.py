@@ -10,15 +10,15 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from . import packages, servers
-from .progress import say, timed
-from .settings import BenchError
+from tests.bench import packages, servers
+from tests.bench.progress import say, timed
+from tests.bench.settings import BenchError
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from .settings import Settings
+    from tests.bench.settings import Settings
 
 NAME = "docker-registry"
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
@@ -43,7 +43,8 @@ def provide(settings: Settings) -> Client:
     servers.stop(settings, NAME, seconds=10)  # on the port of an earlier call
     if client.answers():
         raise BenchError(
-            f"Something else answers as a registry at {settings.registry}.", hint="Set CI_ITEST_BENCH_PORT to a free port."
+            f"Something else answers as a registry at {settings.registry}.",
+            hint="Set CI_ITEST_BENCH_PORT to a free port.",
         )
     packages.provide(settings, packages.REGISTRY)
     configuration = settings.cache / "registry.yml"
@@ -131,5 +132,7 @@ class Client:
         finally:
             connection.close()
         if wanted and answer.status not in wanted:
-            raise BenchError(f"{method} {path} at {self.address}: {answer.status} {text[:300].decode(errors='replace')}")
+            raise BenchError(
+                f"{method} {path} at {self.address}: {answer.status} {text[:300].decode(errors='replace')}"
+            )
         return answer.status, answer.headers

@@ -18,14 +18,15 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .commands import run
-from .settings import BenchError
+from tests.bench.commands import run
+from tests.bench.distribution import archives
+from tests.bench.settings import BenchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
-    from .distribution import Distribution
+    from tests.bench.distribution import Distribution
 
 # Never unpacked.
 UNWANTED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
@@ -79,10 +80,11 @@ class Packages:
 
     def __init__(self, distribution: Distribution, folder: Path) -> None:
         self._distribution = distribution
+        self._archives = archives(distribution)
         self._folder = folder
         (folder / "lists" / "partial").mkdir(parents=True, exist_ok=True)
-        (folder / "sources.list").write_text("\n".join(distribution.sources) + "\n")
-        (folder / "fetch.conf").write_text("\n".join(distribution.acquire) + "\n")
+        (folder / "sources.list").write_text("\n".join(self._archives.sources) + "\n")
+        (folder / "fetch.conf").write_text("\n".join(self._archives.acquire) + "\n")
 
     def refresh(self, *, log: Path) -> None:
         run(["apt-get", "-q", "update"], log=log, environment=self._apt(self._folder / "lists-only"))
@@ -95,7 +97,7 @@ class Packages:
         command += [f"--aptopt={self._folder / 'fetch.conf'}"]
         command += [f"--dpkgopt=path-exclude={path}" for path in UNWANTED] + ["--dpkgopt=force-unsafe-io"]
         command += [self._distribution.codename, str(root)]
-        command += [str(self._folder / "sources.list")] if self._distribution.sources else []
+        command += [str(self._folder / "sources.list")] if self._archives.sources else []
         run(command, log=log)
         policy = root / POLICY
         policy.write_text("#!/bin/sh\nexit 101\n")
@@ -128,14 +130,14 @@ class Packages:
                     'APT::Sandbox::User "root";',
                     'Acquire::Languages "none";',
                     'Debug::NoLocking "true";',  # each root has one writer; the lists are only read by then
-                    *self._distribution.acquire,
+                    *self._archives.acquire,
                 )
             )
         )
         return {"APT_CONFIG": str(configuration)}
 
     def _sources(self) -> str:
-        return str(self._folder / "sources.list") if self._distribution.sources else "/etc/apt/sources.list"
+        return str(self._folder / "sources.list") if self._archives.sources else "/etc/apt/sources.list"
 
 
 # Maintainer scripts want /proc and /dev; in a mount namespace of their own they go away with the process.
@@ -203,7 +205,7 @@ def _add_all(tar: tarfile.TarFile, root: Path, *, before: Mapping[str, State], p
     now = dict(_walk(root))
     wanted = {path: entry for path, entry in now.items() if not any(fnmatch(path, pattern) for pattern in patterns)}
     for path, entry in sorted(wanted.items()):
-        if before.get(path) != (entry.st_ino, entry.st_ctime_ns):
+        if before.get(path) != (entry.st_ino, entry.st_ctime_ns) and _is_kept(entry.st_mode):
             _add(tar, root, path)
     for path in sorted(before.keys() - now.keys()):
         if not any(fnmatch(path, pattern) for pattern in patterns):
@@ -211,10 +213,13 @@ def _add_all(tar: tarfile.TarFile, root: Path, *, before: Mapping[str, State], p
             tar.addfile(tarfile.TarInfo(f"{folder}/.wh.{name}".lstrip("/")))
 
 
+def _is_kept(mode: int) -> bool:
+    """Sockets have no place in a tar, devices none in an image."""
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
+
+
 def _add(tar: tarfile.TarFile, root: Path, path: str) -> None:
     info = tar.gettarinfo(root / path, arcname=path)
-    if info is None or info.isdev():  # sockets have no place in a tar, devices none in an image
-        return
     info.uname = info.gname = ""
     info.mtime = int(info.mtime)
     if info.isreg():

@@ -19,13 +19,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .progress import say, tail
-from .settings import BenchError
+from tests.bench.progress import say, tail
+from tests.bench.settings import BenchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from .settings import Settings
+    from tests.bench.settings import Settings
 
 POLL_SECONDS = 0.03
 _RECORDING = threading.Lock()  # engine and registry start side by side
@@ -71,7 +71,7 @@ def is_alive(server: Server) -> bool:
     return server.start_ticks > 0 and server.boot_id == _boot_id() and server.start_ticks == _start_ticks(server.pid)
 
 
-def start(  # noqa: PLR0913
+def start(
     settings: Settings,
     name: str,
     command: Sequence[str],
@@ -184,4 +184,4 @@ def _start_ticks(pid: int) -> int:
 
 
 def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()  # Linux alone: nothing is started elsewhere
