@@ -1,0 +1,1 @@
+"""A merged run for people: HTML page, pull-request comment, summaries, annotations."""

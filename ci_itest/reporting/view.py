@@ -1,0 +1,226 @@
+"""A run as the templates may use it: every number counted, every sentence worded, here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ci_itest import __version__
+from ci_itest.model.cases import CaseId, CaseResult, Verdict
+from ci_itest.model.run import Conclusion, Run
+from ci_itest.reporting.causes import group_by_cause
+from ci_itest.reporting.failures import (
+    MAX_LISTED,
+    CaseContext,
+    CaseView,
+    CauseView,
+    FindingView,
+    NamedCount,
+    ServiceLog,
+    by_file,
+    case_view,
+    cause_views,
+    finding_view,
+    skip_groups,
+    slowest,
+)
+from ci_itest.reporting.headline import Advice, Counts, advice, evidence, headline, result_counts_words, verdict_words
+from ci_itest.reporting.links import Links
+from ci_itest.reporting.shards import (
+    ServiceView,
+    ShardView,
+    phase_kinds,
+    plan_words,
+    service_views,
+    shard_views,
+    tally,
+    wall_seconds,
+)
+from ci_itest.reporting.wording import duration, moment, number, plural
+
+__all__ = ["Fact", "Links", "ReportView", "ServiceLog", "report_view"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line about the run; url "" where there is nothing to point to."""
+
+    label: str
+    value: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """Everything a page, a comment or a summary shows.
+
+    Attributes:
+        title: What the settings call the report.
+        sign: One character that goes with the verdict.
+        verdict: The conclusion in a word.
+        headline: The run in a line.
+        subline: Its size and time.
+        reason: Why the tests were not run; "" when they were.
+        advice: What to do next.
+        evidence: What the results say about whose fault it is.
+        causes: Failures by cause, the first of `cause_count`.
+        recovered: Cases that failed and then passed, the first of `counts.recovered`; so are the other lists.
+        missing: Cases without a result, by file, the first of `missing_file_count` files.
+        plan_words: How well the plan held.
+        phase_kinds: Phases that the shards' bars show.
+        shards_reported: `8 of 8 shards`.
+        cases: Every case of the run, for the list of all.
+        shard_labels: By suite and index.
+    """
+
+    title: str
+    conclusion: Conclusion
+    sign: str
+    verdict: str
+    headline: str
+    subline: str
+    reason: str
+    counts: Counts
+    counts_words: str
+    advice: tuple[Advice, ...]
+    evidence: tuple[str, ...]
+    findings: tuple[FindingView, ...]
+    finding_count: int
+    causes: tuple[CauseView, ...]
+    cause_count: int
+    recovered: tuple[CaseView, ...]
+    quarantined: tuple[CaseView, ...]
+    missing: tuple[NamedCount, ...]
+    missing_file_count: int
+    interrupted: tuple[CaseView, ...]
+    skipped: tuple[NamedCount, ...]
+    slowest: tuple[CaseView, ...]
+    shards: tuple[ShardView, ...]
+    shards_reported: str
+    plan_words: tuple[str, ...]
+    phase_kinds: tuple[str, ...]
+    services: tuple[ServiceView, ...]
+    facts: tuple[Fact, ...]
+    notes: tuple[str, ...]
+    links: Links
+    wall: str
+    updated: str
+    tool: str
+    cases: tuple[CaseResult, ...]
+    shard_labels: Mapping[tuple[str, int], str]
+
+
+def report_view(
+    run: Run,
+    *,
+    at: str,
+    links: Links | None = None,
+    title: str = "Integration tests",
+    logs: Mapping[CaseId, Sequence[ServiceLog]] | None = None,
+    bypass_reason: str = "",
+) -> ReportView:
+    """What people are shown of a run.
+
+    Args:
+        at: When the report is made, UTC, ISO 8601.
+        links: Where things are; None on a laptop.
+        logs: What services wrote while a case ran, for the cases that failed.
+        bypass_reason: Who let the tests be skipped and by which rule; "" when they were not.
+    """
+    links = links or Links()
+    tallies = tally(run.cases)
+    shards = shard_views(run, tallies)
+    labels = {(shard.suite, shard.index): shard.label for shard in shards}
+    context = CaseContext(links=links, labels=labels, logs=logs or {}, replay_target=links.replay_target or run.run_id)
+    verdicts = _by_verdict(run.cases)
+    failures = verdicts[Verdict.FAILED]
+    counts = Counts(**{verdict.value: len(results) for verdict, results in verdicts.items()})
+    conclusion = Conclusion.BYPASSED if bypass_reason else run.conclusion
+    causes = group_by_cause(failures)
+    views = cause_views(causes, context)
+    missing = by_file([result.case.node_id for result in verdicts[Verdict.MISSING]])
+    sign, verdict = verdict_words(conclusion)
+    reported = _shards_reported(run, len(shards))
+    return ReportView(
+        title=title,
+        conclusion=conclusion,
+        sign=sign,
+        verdict=verdict,
+        headline=headline(conclusion, counts, run.findings, len(causes)),
+        subline=_subline(counts, reported, wall_seconds(run)) if run.cases or shards else "",
+        reason=bypass_reason,
+        counts=counts,
+        counts_words=result_counts_words(counts),
+        advice=advice(
+            conclusion,
+            counts,
+            run.findings,
+            first_replay=views[0].first.replay if views else "",
+            first_name=views[0].first.name if views else "",
+        ),
+        evidence=evidence(
+            failures,
+            causes,
+            cases_of_shard={key: sums.case_count for key, sums in tallies.items()},
+            labels=labels,
+        ),
+        findings=tuple(finding_view(finding) for finding in run.findings[:MAX_LISTED]),
+        finding_count=len(run.findings),
+        causes=views,
+        cause_count=len(causes),
+        recovered=_views(verdicts[Verdict.RECOVERED], context),
+        quarantined=_views(verdicts[Verdict.QUARANTINED], context),
+        missing=missing[:MAX_LISTED],
+        missing_file_count=len(missing),
+        interrupted=_views([result for result in verdicts[Verdict.MISSING] if result.note], context),
+        skipped=skip_groups(verdicts[Verdict.SKIPPED]),
+        slowest=slowest(run.cases, context),
+        shards=shards,
+        shards_reported=reported,
+        plan_words=plan_words(run, tallies),
+        phase_kinds=phase_kinds(shards),
+        services=service_views(run.shards),
+        facts=_facts(run, links),
+        notes=run.notes,
+        links=links,
+        wall=duration(wall_seconds(run)),
+        updated=moment(at),
+        tool=f"ci-itest {__version__}",
+        cases=run.cases,
+        shard_labels=labels,
+    )
+
+
+def _by_verdict(cases: Sequence[CaseResult]) -> dict[Verdict, list[CaseResult]]:
+    groups: dict[Verdict, list[CaseResult]] = {verdict: [] for verdict in Verdict}
+    for result in cases:
+        groups[result.verdict].append(result)
+    return groups
+
+
+def _views(results: Sequence[CaseResult], context: CaseContext) -> tuple[CaseView, ...]:
+    return tuple(case_view(result, context) for result in results[:MAX_LISTED])
+
+
+def _shards_reported(run: Run, shard_count: int) -> str:
+    if shard_count == len(run.shards):
+        return plural(shard_count, "shard")
+    return f"{number(len(run.shards))} of {plural(shard_count, 'shard')}"
+
+
+def _subline(counts: Counts, shards_reported: str, wall: float) -> str:
+    return f"{plural(counts.total, 'test')} in {shards_reported}, {duration(wall)}"
+
+
+def _facts(run: Run, links: Links) -> tuple[Fact, ...]:
+    commit = links.head_sha or run.commit
+    facts = (
+        Fact("Branch", run.branch),
+        Fact("Commit", commit[:10], links.commit_url),
+        Fact("Run", run.run_id, links.run_url),
+        Fact("Attempt", str(run.run_attempt)),
+        Fact("Started", moment(run.started_at)),
+        Fact("Plan", run.plan_digest[:12]),
+        Fact("Made by", f"ci-itest {__version__}"),
+    )
+    return tuple(fact for fact in facts if fact.value)
