@@ -63,6 +63,14 @@ class EngineError(ServiceError):
     """The Docker engine cannot be reached or refused a request."""
 
 
+class PrepareError(ServiceError):
+    """A `[[prepare]]` command failed or took too long."""
+
+
+class AppError(ServiceError):
+    """The team's own server did not come up."""
+
+
 class NothingToRunError(CiItestError):
     """The settings select no test at all."""
 

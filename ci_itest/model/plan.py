@@ -85,6 +85,7 @@ class Plan:
         created_at: UTC, ISO 8601.
         tool_version: Version that made it.
         digest: SHA-256 over the division; shards and merge compare it.
+        root: Folder of the settings inside the repository, "" for its top; files are relative to it.
     """
 
     run_id: str
@@ -93,6 +94,7 @@ class Plan:
     tool_version: str
     suites: tuple[SuitePlan, ...]
     digest: str = ""
+    root: str = ""
 
     def suite(self, name: str) -> SuitePlan | None:
         return next((suite for suite in self.suites if suite.suite == name), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from ci_itest.model.cases import Attempt, CaseId, CaseResult, Verdict
@@ -88,6 +88,7 @@ class ShardResult:
         runner_exit: Exit code of the test runner, -1 when it never ran or was killed.
         planned_seconds: Work the plan expected of the shard.
         started_at: UTC, ISO 8601.
+        notes: What happened beside the tests ("redis exited with code 1 while the tests ran"), one line each.
     """
 
     suite: str
@@ -112,6 +113,7 @@ class ShardResult:
     seconds: float = 0.0
     phases: tuple[PhaseTime, ...] = ()
     services: tuple[ServiceTime, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -149,6 +151,8 @@ class FindingKind(StrEnum):
     MISSING_CASE = "missing-case"
     DOUBLED_CASE = "doubled-case"
     UNREADABLE_REPORT = "unreadable-report"
+    NO_PLAN = "no-plan"
+    FAILED_JOB = "failed-job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,8 @@ class Run:
         cases: In order of their ids.
         findings: What is missing or doubled; empty for a complete run.
         notes: What a reader should know and need not act on.
+        planned_shards: Suite, index and count of every shard the plan has.
+        root: Folder of the settings inside the repository, "" for its top; case files are relative to it.
     """
 
     run_id: str
@@ -193,7 +199,8 @@ class Run:
     cases: tuple[CaseResult, ...] = ()
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
-    planned_shards: tuple[tuple[str, int, int], ...] = field(default=())
+    planned_shards: tuple[tuple[str, int, int], ...] = ()
+    root: str = ""
 
     def count(self, verdict: Verdict) -> int:
         return sum(1 for case in self.cases if case.verdict is verdict)

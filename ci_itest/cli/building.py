@@ -1,0 +1,205 @@
+"""The one place where the real clients are made: settings, history, Docker engine, GitHub, console."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci_itest.cli.console import PlainConsole, Report, say
+from ci_itest.cli.options import overrides
+from ci_itest.errors import GitHubError, HistoryError
+from ci_itest.process import output_of
+
+if TYPE_CHECKING:
+    from ci_itest.config.reader import Config
+    from ci_itest.containers.engine import Engine
+    from ci_itest.github.api import GitHubApi
+    from ci_itest.history.store import HistoryStore
+    from ci_itest.model.github import Context
+    from ci_itest.reporting.inline import Annotation
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and on what the tool works.
+
+    Attributes:
+        repository: "owner/name" in CI, the folder's name on a laptop.
+        branch: "" outside a git checkout and on a detached head.
+        commit: "" outside a git checkout.
+        root_in_repository: The settings' folder seen from the repository's top, "" for the top itself.
+        context: The GitHub run, None outside Actions.
+    """
+
+    repository: str
+    branch: str
+    commit: str
+    root_in_repository: str
+    context: Context | None
+
+
+def read_settings(root: Path, config_file: Path | None, assignments: tuple[str, ...], **named: object) -> Config:
+    from ci_itest.config.reader import read_config
+
+    return read_config(root, file=config_file, environment=os.environ, overrides=overrides(assignments, **named))
+
+
+def place_of(root: Path) -> Place:
+    """Repository, branch and commit, from GitHub's variables in Actions and from git elsewhere."""
+    from ci_itest.github.context import context as github_context
+
+    context = github_context(os.environ)
+    inside, top = _git(root, "rev-parse", "--show-prefix", "--show-toplevel")
+    prefix = inside.strip("/")
+    if context:
+        branch = context.branch or context.ref
+        return Place(context.repository, branch, context.sha, prefix, context)
+    branch, commit = _git(root, "rev-parse", "--abbrev-ref", "HEAD", "HEAD")
+    name = Path(top).name or root.resolve().name
+    return Place(name, "" if branch == "HEAD" else branch, commit, prefix, None)
+
+
+def _git(root: Path, *arguments: str) -> tuple[str, str]:
+    """The two lines git answers with; empty ones where there is no git or no checkout."""
+    code, output = output_of(["git", *arguments], directory=root, environment=os.environ)
+    lines = [*output.splitlines(), "", ""] if code == 0 else ["", ""]
+    return lines[0], lines[1]
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def local_run_id() -> str:
+    """The id of a run on this machine: its time, and four letters that keep two apart."""
+    return f"local-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def connect_engine() -> Engine:
+    from ci_itest.containers.engine import Engine
+
+    return Engine.connect(os.environ)
+
+
+def github_api(context: Context | None) -> GitHubApi | None:
+    """The API of the run's GitHub; None outside Actions and without a token."""
+    if context is None or not context.token:
+        return None
+    from ci_itest.github.api import GitHubApi
+
+    return GitHubApi(context.api_url, token=context.token)
+
+
+@contextlib.contextmanager
+def history(config: Config, place: Place) -> Iterator[HistoryStore | None]:
+    """The history store, or None with a loud line: a run goes on without its history, never fails for it.
+
+    A damaged file is put aside, so that the next run starts a new one.
+    """
+    from ci_itest.history.location import history_path
+    from ci_itest.history.sql import SqlHistory
+    from ci_itest.history.store import DamagedHistoryError
+
+    path = history_path(
+        config.settings.history.store,
+        root=config.root,
+        repository=place.context.repository if place.context else "",
+        environment=os.environ,
+    )
+    try:
+        store = SqlHistory.open(path)
+    except DamagedHistoryError as error:
+        aside = path.with_suffix(f".damaged-{int(time.time())}{path.suffix}")
+        with contextlib.suppress(OSError):
+            path.rename(aside)
+        say(f"warning: {error.message} It was put aside as {aside.name}; this run plans without history.")
+        yield None
+        return
+    except HistoryError as error:
+        say(f"warning: {error} This run plans without history.")
+        yield None
+        return
+    with store:
+        yield store
+
+
+def learned_branches(config: Config, place: Place) -> set[str] | None:
+    """The branches whose runs count: the default branch in CI, every branch on a laptop."""
+    if place.context is None:
+        return None
+    named = config.settings.history.default_branch or place.context.default_branch
+    return {named} if named else None
+
+
+def plain_console(*, shows_output: bool) -> Report:
+    from ci_itest.github.commands import neutralise
+
+    return PlainConsole(
+        sys.stderr,
+        groups=in_actions(),
+        shows_output=shows_output,
+        neutralise=neutralise if in_actions() else _unchanged,
+        clock=time.monotonic,
+    )
+
+
+def in_actions() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def set_outputs(outputs: Mapping[str, str]) -> None:
+    """Hand outputs to the workflow; nothing outside Actions."""
+    from ci_itest.github import commands
+
+    if in_actions() and (path := os.environ.get("GITHUB_OUTPUT")):
+        commands.set_outputs(Path(path), outputs)
+
+
+def append_summary(markdown: str) -> None:
+    from ci_itest.github import commands
+
+    if in_actions() and (path := os.environ.get("GITHUB_STEP_SUMMARY")):
+        commands.append_summary(Path(path), markdown)
+
+
+def annotate(annotations: Iterable[Annotation], *, prefix: str) -> None:
+    """Put annotations on the run's page; nothing outside Actions.
+
+    Args:
+        prefix: Folder of the settings inside the repository, since cases name files from there.
+    """
+    from ci_itest.github.commands import annotation
+
+    if not in_actions():
+        return
+    for item in annotations:
+        file = f"{prefix}/{item.file}" if prefix else item.file
+        say(annotation(item.level, item.message, file=file, line=item.line, title=item.title))
+
+
+def forgiving(action: Callable[[], str], *, what: str) -> str:
+    """What the action answers, "" with a warning when GitHub refuses: its trouble never changes a verdict."""
+    try:
+        return action()
+    except GitHubError as error:
+        say(f"warning: {what}: {error}")
+        return ""
+
+
+def _unchanged(line: str) -> str:
+    return line

@@ -1,0 +1,221 @@
+"""`ci-itest merge`: bundles to one verdict, recorded and reported; the report job of a workflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ci_itest.cli import building
+from ci_itest.cli.console import say
+from ci_itest.cli.options import settings_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ci_itest.cli.building import Place
+    from ci_itest.config.reader import Config
+    from ci_itest.errors import ExitCode
+    from ci_itest.flows.merge import RunFacts
+    from ci_itest.flows.publish import Published
+    from ci_itest.model.decision import Decision
+    from ci_itest.model.run import Run
+    from ci_itest.reporting.view import Links
+
+
+@click.command("merge")
+@settings_options
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path(".ci-itest/plan.json"),
+    show_default=True,
+    help="The plan that the shards worked by.",
+)
+@click.option(
+    "--bundles",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".ci-itest/bundles"),
+    show_default=True,
+    help="Folder that holds the shards' bundles.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".ci-itest/report"),
+    show_default=True,
+    help="Folder the report is written to.",
+)
+@click.option("--decision", default="", help="Output `decision` of the plan job.")
+@click.option("--needs", default="", help="toJSON(needs) of the report job: jobs that must not have failed.")
+def command(
+    root: Path,
+    config_file: Path | None,
+    assignments: tuple[str, ...],
+    plan_file: Path,
+    bundles: Path,
+    out: Path,
+    decision: str,
+    needs: str,
+) -> int:
+    """Merge the shards' bundles into one verdict and report it.
+
+    Exit code: 0 all passed, 1 tests failed, 4 nothing ran, 5 a planned shard or case is missing. The path of the
+    HTML page is printed on stdout.
+    """
+    from ci_itest.flows.gate import read_decision, read_needs
+    from ci_itest.model.decision import DecisionKind
+
+    config = building.read_settings(root, config_file, assignments)
+    place = building.place_of(config.root)
+    decided = read_decision(decision)
+    if decided is not None and decided.kind is DecisionKind.REPEAT:
+        return _repeat(decided)
+    bypass_reason = decided.reason if decided is not None and decided.kind is DecisionKind.BYPASS else ""
+    if bypass_reason:
+        run = _bypassed_run(run_facts(place))
+    else:
+        run = merged_run(place, plan_file=plan_file, bundles=bundles, needs=read_needs(needs))
+        record_run(run, config, place)
+    published = finish(run, config=config, place=place, folder=out, bypass_reason=bypass_reason)
+    click.echo(published.page)
+    return published.exit_code
+
+
+def run_facts(place: Place) -> RunFacts:
+    """What is known of the run without any bundle."""
+    from ci_itest.flows.merge import RunFacts
+
+    context = place.context
+    return RunFacts(
+        run_id=context.run_id if context else "",
+        commit=place.commit,
+        started_at=building.now(),
+        run_attempt=context.run_attempt if context else 1,
+        branch=place.branch,
+        is_trusted=context is None or context.is_default_branch,
+    )
+
+
+def merged_run(place: Place, *, plan_file: Path, bundles: Path, needs: Mapping[str, str]) -> Run:
+    """The run that plan and bundles make; without a readable plan a red run that says so."""
+    from dataclasses import replace
+
+    from ci_itest.errors import CiItestError
+    from ci_itest.flows.bundles import read_bundles
+    from ci_itest.flows.gate import job_findings, without_plan
+    from ci_itest.flows.merge import merge
+    from ci_itest.model.plan import Plan
+    from ci_itest.runners.registry import runner_named
+    from ci_itest.wire import read_document
+
+    facts = run_facts(place)
+    try:
+        plan = read_document(plan_file, Plan)
+    except CiItestError as error:
+        return without_plan(facts, reason=f"There is no plan to judge the shards by: {error.message}")
+    runners = {suite.suite: suite.runner for suite in plan.suites}
+    found = read_bundles(bundles, runner_of=lambda suite: runner_named(runners.get(suite, "pytest")))
+    started = min((shard.started_at for shard in found.shards), default=plan.created_at)
+    known = replace(facts, run_id=facts.run_id or plan.run_id, commit=facts.commit or plan.commit, started_at=started)
+    run = merge(plan, found, known)
+    return replace(run, findings=(*run.findings, *job_findings(run, needs)))
+
+
+def finish(
+    run: Run, *, config: Config, place: Place, folder: Path, bypass_reason: str = "", replay_target: str = ""
+) -> Published:
+    """Write the run's report and tell GitHub where there is one."""
+    from ci_itest.flows.publish import outputs_of, publish
+
+    published = publish(
+        run,
+        folder=folder,
+        title=config.settings.report.title,
+        key=_comment_key(config, place),
+        at=building.now(),
+        links=_links(place, replay_target=replay_target or run.run_id),
+        bypass_reason=bypass_reason,
+    )
+    comment_url = _comment(published, config, place)
+    building.append_summary(published.summary)
+    building.annotate(published.annotations, prefix=run.root)
+    building.set_outputs(outputs_of(run, published, comment_url=comment_url))
+    return published
+
+
+def _repeat(decided: Decision) -> ExitCode:
+    """Nothing new happened to this commit: end as its last run did, and leave that run's report alone."""
+    from ci_itest.errors import ExitCode
+    from ci_itest.model.run import Conclusion
+
+    say(decided.reason)
+    building.append_summary(f"{decided.reason}\n")
+    building.set_outputs({"conclusion": str(decided.conclusion)})
+    return ExitCode.OK if decided.conclusion is Conclusion.SUCCESS else ExitCode.TESTS_FAILED
+
+
+def _bypassed_run(facts: RunFacts) -> Run:
+    from ci_itest.model.run import Run
+
+    return Run(
+        run_id=facts.run_id,
+        commit=facts.commit,
+        started_at=facts.started_at,
+        run_attempt=facts.run_attempt,
+        branch=facts.branch,
+        is_trusted=facts.is_trusted,
+    )
+
+
+def record_run(run: Run, config: Config, place: Place) -> None:
+    """Record the run and say what was done about it."""
+    from ci_itest.flows.record import record
+
+    with building.history(config, place) as store:
+        say(record(run, store=store, repository=place.repository, recorded_at=building.now()))
+
+
+def _comment_key(config: Config, place: Place) -> str:
+    """One comment for each workflow and settings folder of a pull request."""
+    workflow = place.context.workflow if place.context else "local"
+    return "/".join(part for part in (workflow, place.root_in_repository) if part)
+
+
+def _links(place: Place, *, replay_target: str) -> Links:
+    from ci_itest.reporting.view import Links
+
+    context = place.context
+    if context is None:
+        return Links(replay_target=replay_target)
+    repository_url = f"{context.server_url}/{context.repository}"
+    return Links(
+        repository_url=repository_url,
+        commit_url=f"{repository_url}/commit/{context.head_sha}",
+        run_url=context.run_url,
+        report_url=context.run_url,
+        head_sha=context.head_sha,
+        replay_target=replay_target,
+    )
+
+
+def _comment(published: Published, config: Config, place: Place) -> str:
+    """Post or update the pull request's comment; its address, "" where there is none."""
+    api = building.github_api(place.context)
+    if (
+        api is None
+        or place.context is None
+        or not place.context.pull_request
+        or config.settings.report.comment == "off"
+    ):
+        return ""
+    from ci_itest.github.comments import upsert
+
+    creates = config.settings.report.comment == "always" or not published.is_quiet
+    context = place.context
+    return building.forgiving(
+        lambda: upsert(api, context, published.comment, key=_comment_key(config, place), creates=creates),
+        what="the pull request's comment was not written",
+    )

@@ -1,0 +1,147 @@
+"""`ci-itest plan`: decide, divide, write plan.json, hand the matrix to the workflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ci_itest.cli import building
+from ci_itest.cli.console import say
+from ci_itest.cli.options import settings_options
+
+if TYPE_CHECKING:
+    from ci_itest.cli.building import Place
+    from ci_itest.config.reader import Config
+    from ci_itest.model.decision import Decision
+    from ci_itest.model.plan import Plan
+
+
+@click.command("plan")
+@settings_options
+@click.option("--shards", help='Number of shards, or "auto".')
+@click.option("--run-id", help="Run the plan is for.  [default: GitHub's run id, else a new one]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path(".ci-itest/plan.json"),
+    show_default=True,
+    help="Where the plan is written.",
+)
+@click.option(
+    "--decide", "decides", is_flag=True, help="First decide whether this event needs the suite (GitHub only)."
+)
+def command(
+    root: Path,
+    config_file: Path | None,
+    assignments: tuple[str, ...],
+    shards: str | None,
+    run_id: str | None,
+    out: Path,
+    decides: bool,
+) -> int:
+    """Divide the suite over shards and write plan.json.
+
+    A plan that is there already for the same run is kept: every attempt of a run works by one plan. The path of the
+    plan is printed on stdout.
+    """
+    from ci_itest.model.decision import DecisionKind
+
+    config = building.read_settings(root, config_file, assignments, shards=shards)
+    place = building.place_of(config.root)
+    decision = _decision(config, place) if decides else None
+    if decision and decision.kind is not DecisionKind.RUN:
+        say(f"The suite is not run: {decision.reason}")
+        building.set_outputs(_outputs(None, decision))
+        return 0
+    run_id = run_id or (place.context.run_id if place.context else building.local_run_id())
+    plan = kept_plan(out, run_id) or new_plan(config, place, run_id=run_id)
+    from ci_itest.wire import write_document
+
+    write_document(out, plan)
+    show(plan)
+    building.set_outputs(_outputs(plan, decision))
+    click.echo(out)
+    return 0
+
+
+def new_plan(config: Config, place: Place, *, run_id: str) -> Plan:
+    from ci_itest import __version__
+    from ci_itest.flows.plan import PlanRequest, make_plan
+    from ci_itest.runners.registry import runner_named
+
+    request = PlanRequest(
+        suites=config.settings.suites,
+        root=config.root,
+        run_id=run_id,
+        commit=place.commit,
+        created_at=building.now(),
+        tool_version=__version__,
+        cores=building.cores(),
+        root_in_repository=place.root_in_repository,
+    )
+    branches = building.learned_branches(config, place)
+    with building.history(config, place) as store:
+        return make_plan(
+            request,
+            runner_named=runner_named,
+            timings=lambda suite: store.timings(suite, repository=place.repository, branches=branches) if store else (),
+        )
+
+
+def kept_plan(path: Path, run_id: str) -> Plan | None:
+    """The plan that an earlier attempt of the run made; None when there is none, or it is another run's."""
+    from ci_itest.errors import CiItestError
+    from ci_itest.model.plan import Plan
+    from ci_itest.wire import read_document
+
+    if not path.exists():
+        return None
+    try:
+        plan = read_document(path, Plan)
+    except CiItestError as error:
+        say(f"warning: {error.message} A new plan is made.")
+        return None
+    if plan.run_id != run_id:
+        return None
+    say(f"Keeping the plan of run {run_id}: every attempt works by the same division.")
+    return plan
+
+
+def show(plan: Plan) -> None:
+    """The division, for people."""
+    for suite in plan.suites:
+        for note in suite.notes:
+            say(f"note: {note}")
+        for shard in suite.shards:
+            files = f"{len(shard.files)} file{'' if len(shard.files) == 1 else 's'}"
+            say(
+                f"suite {suite.suite}, shard {shard.index}/{suite.shard_count}: {shard.expected_seconds:7.1f} s expected in {files}"
+            )
+
+
+def _decision(config: Config, place: Place) -> Decision:
+    from ci_itest.flows.decide import decide
+
+    return decide(place.context, config.settings.bypass, api=building.github_api(place.context))
+
+
+def _outputs(plan: Plan | None, decision: Decision | None) -> dict[str, str]:
+    """Outputs of the plan job; `shards` is what `matrix.include` takes."""
+    import msgspec
+
+    suites = plan.suites if plan else ()
+    shards = [
+        {"suite": suite.suite, "index": shard.index, "count": suite.shard_count}
+        for suite in suites
+        for shard in suite.shards
+    ]
+    return {
+        "run": "true" if plan else "false",
+        "reason": decision.reason if decision else "",
+        "shards": json.dumps(shards),
+        "shard-count": str(len(shards)),
+        "decision": json.dumps(msgspec.to_builtins(decision)) if decision else "",
+    }

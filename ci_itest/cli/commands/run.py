@@ -1,0 +1,128 @@
+"""`ci-itest run`: the whole of CI on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ci_itest.cli import building
+from ci_itest.cli.console import LiveConsole, Report, is_live, say
+from ci_itest.cli.options import settings_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ci_itest.reporting.view import ReportView
+
+SHOWN_CAUSES = 10
+"""Failures that the terminal lists; the page has all of them."""
+
+
+@click.command("run")
+@settings_options
+@click.option("--shards", help='Number of shards, or "auto".')
+@click.option("--workers", help='Processes in each shard, or "auto".')
+@click.option("--markers", help="Which tests are integration tests (pytest -m).")
+def command(
+    root: Path,
+    config_file: Path | None,
+    assignments: tuple[str, ...],
+    shards: str | None,
+    workers: str | None,
+    markers: str | None,
+) -> int:
+    """Plan, run every shard on this machine, merge and report.
+
+    The shards run side by side in processes of their own, each with its own services, as the jobs of CI do. The
+    path of the HTML page is printed on stdout. Exit code: 0 all passed, 1 tests failed, 5 something is missing.
+    """
+    from ci_itest.cli.commands.merge import finish, merged_run, record_run
+    from ci_itest.cli.commands.plan import new_plan, show
+    from ci_itest.flows.folders import new_run_folder
+    from ci_itest.flows.run_here import run_here, shard_processes
+    from ci_itest.wire import write_document
+
+    config = building.read_settings(root, config_file, assignments, shards=shards, workers=workers, markers=markers)
+    place = building.place_of(config.root)
+    plan = new_plan(config, place, run_id=building.local_run_id())
+    folder = new_run_folder(config.root, plan.run_id)
+    write_document(folder.plan, plan)
+    show(plan)
+    options = [
+        *_settings_arguments(config.root, config_file, assignments),
+        *_set("workers", workers),
+        *_set("markers", markers),
+    ]
+
+    def shard_command(suite: str, index: int, bundle: Path) -> list[str]:
+        where = ["--plan", str(folder.plan), "--suite", suite, "--shard", str(index), "--bundle", str(bundle)]
+        return [sys.executable, "-I", "-m", "ci_itest", "run-shard", *options, *where, "--progress", "json"]
+
+    with _showing() as report:
+        run_here(
+            shard_processes(plan, bundles=folder.bundles, command=shard_command),
+            directory=config.root,
+            environment=os.environ,
+            report=report,
+        )
+    run = merged_run(place, plan_file=folder.plan, bundles=folder.bundles, needs={})
+    record_run(run, config, place)
+    published = finish(run, config=config, place=place, folder=folder.report, replay_target=str(_shown(folder.path)))
+    _tell(published.view)
+    click.echo(_shown(published.page))
+    return published.exit_code
+
+
+@contextlib.contextmanager
+def _showing() -> Iterator[Report]:
+    """Where the shards' steps are shown: a live table on a terminal, lines elsewhere."""
+    if is_live(os.environ, sys.stderr):
+        console = LiveConsole(sys.stderr)
+        with console.showing():
+            yield console
+    else:
+        yield building.plain_console(shows_output=False)
+
+
+def _settings_arguments(root: Path, config_file: Path | None, assignments: tuple[str, ...]) -> list[str]:
+    """The same settings for the shards' processes, whose working folder is the root."""
+    arguments = ["--root", str(root)]
+    if config_file is not None:
+        arguments += ["--config", str(config_file.resolve())]
+    for assignment in assignments:
+        arguments += ["--set", assignment]
+    return arguments
+
+
+def _set(name: str, value: str | None) -> list[str]:
+    return ["--set", f"{name}={value}"] if value is not None else []
+
+
+def _tell(view: ReportView) -> None:
+    """The outcome in a few lines: verdict, how the plan held, what failed and how to run it again."""
+    say("")
+    for shard in view.shards:
+        say(f"shard {shard.label}: {shard.words}")
+    for line in view.plan_words:
+        say(line)
+    say("")
+    say(f"{view.sign} {view.headline}" + (f" ({view.subline})" if view.subline else ""))
+    for finding in view.findings:
+        say(f"  {finding.message}")
+    for cause in view.causes[:SHOWN_CAUSES]:
+        for case in cause.cases[:SHOWN_CAUSES]:
+            say(f"  ✕ {case.name}: {case.message}")
+    for case in view.recovered[:SHOWN_CAUSES]:
+        say(f"  ↻ {case.name}: passed only after a retry: {case.message}")
+
+
+def _shown(path: Path) -> Path:
+    """Relative to here where that is shorter to read."""
+    with contextlib.suppress(ValueError):
+        return path.relative_to(Path.cwd())
+    return path

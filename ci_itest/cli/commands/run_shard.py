@@ -1,0 +1,156 @@
+"""`ci-itest run-shard`: one shard of a plan, from services to clean-up."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ci_itest.cli import building
+from ci_itest.cli.console import Report, say
+from ci_itest.cli.options import settings_options
+from ci_itest.errors import UsageError
+
+if TYPE_CHECKING:
+    from ci_itest.config.reader import Config
+    from ci_itest.model.plan import Plan
+    from ci_itest.model.run import ShardResult
+
+
+@click.command("run-shard")
+@settings_options
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path(".ci-itest/plan.json"),
+    show_default=True,
+    help="The plan; made anew when the file is not there.",
+)
+@click.option("--shard", "index", type=int, required=True, help="Which shard, counted from 1.")
+@click.option("--suite", default="main", show_default=True, help="Suite the shard is of.")
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder the bundle is left in.  [default: .ci-itest/<bundle name>]",
+)
+@click.option(
+    "--progress",
+    type=click.Choice(["lines", "json"]),
+    default="lines",
+    show_default=True,
+    help="json: one JSON object a step on stdout, for the program that called.",
+)
+def command(
+    root: Path,
+    config_file: Path | None,
+    assignments: tuple[str, ...],
+    plan_file: Path,
+    index: int,
+    suite: str,
+    bundle: Path | None,
+    progress: str,
+) -> int:
+    """Run one shard of a plan and leave its bundle.
+
+    Exit code: 0 all passed, 1 tests failed, 3 services, prepare or app failed, 5 stopped before the end.
+    """
+    from ci_itest.flows.bundles import BundleFolder, bundle_name
+    from ci_itest.flows.run_shard import ShardJob, Tools, exit_code_of, run_shard
+    from ci_itest.runners.registry import runner_named
+
+    config = building.read_settings(root, config_file, assignments)
+    place = building.place_of(config.root)
+    plan = _plan(plan_file, config, place)
+    settings = _suite_settings(config, plan, suite=suite, index=index)
+    attempt = place.context.run_attempt if place.context else 1
+    folder = BundleFolder((bundle or Path(".ci-itest") / bundle_name(suite, index, run_attempt=attempt)).resolve())
+    job = ShardJob(
+        plan=plan,
+        suite=suite,
+        index=index,
+        settings=settings,
+        root=config.root,
+        folder=folder,
+        environment=dict(os.environ),
+        run_attempt=attempt,
+        mirror=config.settings.images.mirror,
+        cores=building.cores(),
+    )
+    report = _json_report if progress == "json" else building.plain_console(shows_output=True)
+    tools = Tools(
+        connect=building.connect_engine, runner=runner_named(settings.runner), report=report, now=building.now
+    )
+    result = run_shard(job, tools)
+    verdicts = verdicts_of(result)
+    _tell_end(result, verdicts, report)
+    return exit_code_of(result, verdicts)
+
+
+def verdicts_of(result: ShardResult) -> Counter[object]:
+    from ci_itest.flows.merge import case_results
+
+    return Counter(case.verdict for case in case_results(result))
+
+
+def _plan(path: Path, config: Config, place: building.Place) -> Plan:
+    """The plan in the file; without one the same division is made from the history found here."""
+    from ci_itest.cli.commands.plan import new_plan
+    from ci_itest.model.plan import Plan
+    from ci_itest.wire import read_document
+
+    if path.exists():
+        return read_document(path, Plan)
+    say(f"There is no plan {path}: the division is made here from the history at hand.")
+    return new_plan(config, place, run_id=place.context.run_id if place.context else building.local_run_id())
+
+
+def _suite_settings(config: Config, plan: Plan, *, suite: str, index: int) -> object:
+    planned = plan.suite(suite)
+    settings = config.settings.suites.get(suite)
+    if planned is None or settings is None:
+        names = ", ".join(part.suite for part in plan.suites)
+        raise UsageError(f"The plan has no suite {suite!r}.", hint=f"It has: {names}.")
+    if not 1 <= index <= planned.shard_count:
+        raise UsageError(
+            f"There is no shard {index} in suite {suite}.", hint=f"The plan has shards 1 to {planned.shard_count}."
+        )
+    return settings
+
+
+def _json_report(step: object) -> None:
+    from ci_itest.wire import to_json
+
+    sys.stdout.write(to_json(step).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _tell_end(result: ShardResult, verdicts: Counter[object], report: Report) -> None:
+    from ci_itest.model.progress import Step
+    from ci_itest.reporting.markdown import shard_summary
+
+    for note in result.notes:
+        report(Step("note", text=note))
+    if result.message:
+        report(Step("problem", text=result.message))
+    report(Step("end", text=end_words(result, verdicts)))
+    building.append_summary(shard_summary(result))
+
+
+def end_words(result: ShardResult, verdicts: Counter[object]) -> str:
+    """`passed: 31 cases in 8.2 s`, `failed: 2 of 31 cases`, `stopped (services)`."""
+    from ci_itest.model.cases import Verdict
+
+    total = sum(verdicts.values())
+    if result.stop_reason:
+        return f"stopped: {result.stop_reason}"
+    if verdicts[Verdict.MISSING]:
+        return f"incomplete: {verdicts[Verdict.MISSING]} of {total} cases have no result"
+    if verdicts[Verdict.FAILED]:
+        return f"failed: {verdicts[Verdict.FAILED]} of {total} cases in {result.seconds:.1f} s"
+    recovered = f", {verdicts[Verdict.RECOVERED]} only after a retry" if verdicts[Verdict.RECOVERED] else ""
+    return f"passed: {total} cases in {result.seconds:.1f} s{recovered}"

@@ -1,0 +1,116 @@
+"""The command `ci-itest`: subcommands loaded when they are asked for, one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import click
+
+from ci_itest import __version__
+from ci_itest.errors import CiItestError, ExitCode
+
+COMMANDS = {
+    "run": "Plan, run every shard on this machine, merge and report.",
+    "plan": "Divide the suite over shards and write plan.json.",
+    "run-shard": "Run one shard of a plan and leave its bundle.",
+    "merge": "Merge the shards' bundles into one verdict and report it.",
+    "decide": "Say whether this event needs the suite at all.",
+    "config": "Show every setting, its value and where it came from.",
+}
+"""Subcommands and what each does; the module is `ci_itest.cli.commands.<name>`, loaded only to run it."""
+
+
+class _LazyGroup(click.Group):
+    """Lists subcommands without importing them, so that `--help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"ci_itest.cli.commands.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            nearest = difflib.get_close_matches(args[0], list(COMMANDS), n=1)
+            if nearest:
+                error.message += f" Did you mean '{nearest[0]}'?"
+            raise
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", prog_name="ci-itest")
+def group() -> None:
+    """Integration tests in CI: real services, balanced shards, one honest report.
+
+    Try `ci-itest run` in a repository with a ci-itest.toml.
+    """
+
+
+def main() -> None:
+    """Entry point: never returns, ends the process with one of `ExitCode`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and say its exit code; errors a user can put right are shown without a traceback."""
+    _stop_on_first_signal()
+    try:
+        result = group.main(args=arguments, prog_name="ci-itest", standalone_mode=False)
+    except CiItestError as error:
+        _show(error.message, error.hint)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        _show("Stopped.", "")
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        return ExitCode.FILES
+    except Exception:  # noqa: BLE001 - ours to fix: shown whole
+        import traceback
+
+        traceback.print_exc()
+        _show(
+            f"This is a fault in ci-itest {__version__}, not in your tests.",
+            "Please report it with the traceback above.",
+        )
+        return ExitCode.INTERNAL
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _show(message: str, hint: str) -> None:
+    click.secho(f"error: {message}", fg="red", err=True)
+    if hint:
+        click.echo(f"  → {hint}", err=True)
+
+
+def _stop_on_first_signal() -> None:
+    """The first SIGINT or SIGTERM unwinds the program, so that it cleans up; later ones do not break into that.
+
+    A cancelled GitHub job gets SIGINT, SIGTERM 7.5 s later, and is killed after 2.5 s more.
+    """
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)

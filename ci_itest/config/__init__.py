@@ -1,0 +1,1 @@
+"""Settings from the outside: files, action inputs, the command line."""

@@ -1,0 +1,289 @@
+"""Built-in default < file < environment < command line, made into `Config`; unknown keys are refused."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from ci_itest.config.declaration import SHARED_TABLES, Key, keys_of, overridable, type_words, variable_name
+from ci_itest.config.sources import DEFAULT, Origin, SettingsFile, find_settings_file
+from ci_itest.errors import SettingsError
+from ci_itest.model.settings import (
+    MAIN_SUITE,
+    AppSettings,
+    PrepareSettings,
+    Seconds,
+    ServiceSettings,
+    Settings,
+    SuiteSettings,
+)
+
+SUITE_TABLE = "suite"
+
+KeyPath = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings in force and where each value came from.
+
+    Attributes:
+        root: Folder that relative paths and case ids start at.
+        origins: Key path to origin, for every value that is not a default.
+    """
+
+    settings: Settings
+    root: Path
+    file_name: str
+    origins: Mapping[KeyPath, Origin]
+
+    def origin(self, path: KeyPath) -> Origin:
+        return self.origins.get(path, DEFAULT)
+
+
+def read_config(
+    root: Path,
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str],
+    overrides: Mapping[str, str] | None = None,
+) -> Config:
+    """The settings of a repository.
+
+    Args:
+        root: Folder of the settings file (where `file` is named, its folder counts instead).
+        environment: `CI_ITEST_…` variables are read from here; empty ones count as not set, since an action's
+            input that was left away arrives as an empty string.
+        overrides: Dotted key to text, from the command line ("shards": "3"); None values are left out by the caller.
+
+    Raises:
+        SettingsError: File, line and key of what is wrong, with the nearest name that exists.
+    """
+    source = find_settings_file(root, named=file)
+    reader = _Reader(source)
+    trees = reader.suite_trees()
+    outside = [*_from_environment(environment), *_from_command_line(overrides or {})]
+    suites = {name: reader.suite(name, tree, outside) for name, tree in trees.items()}
+    shared = {name: reader.shared(name, table, outside) for name, table in SHARED_TABLES.items()}
+    settings = Settings(suites=suites, **shared)
+    return Config(settings, (file.parent if file else root).resolve(), source.name, reader.origins)
+
+
+@dataclass(frozen=True, slots=True)
+class _Override:
+    path: KeyPath
+    key: Key
+    text: str
+    origin: Origin
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterable[_Override]:
+    for path, key in overridable():
+        name = variable_name(path)
+        if text := environment.get(name, "").strip():
+            yield _Override(path, key, text, Origin(name))
+
+
+def _from_command_line(overrides: Mapping[str, str]) -> Iterable[_Override]:
+    known = {".".join(path): (path, key) for path, key in overridable()}
+    for name, text in overrides.items():
+        if name not in known:
+            raise SettingsError(f"There is no setting `{name}`.", hint=_nearest(name, known))
+        path, key = known[name]
+        yield _Override(path, key, text, Origin("command line"))
+
+
+class _Reader:
+    def __init__(self, source: SettingsFile) -> None:
+        self._source = source
+        self.origins: dict[KeyPath, Origin] = {}
+
+    def suite_trees(self) -> dict[str, Mapping[str, Any]]:
+        """Each suite's keys: those at the top, under those of its own table."""
+        top = dict(self._source.tree)
+        named = self._table(top.pop(SUITE_TABLE, {}), (SUITE_TABLE,))
+        for table in SHARED_TABLES:
+            top.pop(table, None)
+        self._refuse_unknown(top, SuiteSettings, (), also=(*SHARED_TABLES, SUITE_TABLE))
+        if not named:
+            return {MAIN_SUITE: top}
+        return {name: {**top, **self._table(tree, (SUITE_TABLE, name))} for name, tree in named.items()}
+
+    def suite(self, name: str, tree: Mapping[str, Any], outside: Iterable[_Override]) -> SuiteSettings:
+        prefix = () if name == MAIN_SUITE and SUITE_TABLE not in self._source.tree else (SUITE_TABLE, name)
+        own = {override.path[0]: override for override in outside if len(override.path) == 1}
+        return self._dataclass(tree, SuiteSettings, prefix, own)  # type: ignore[no-any-return]
+
+    def shared(self, name: str, table: type, outside: Iterable[_Override]) -> Any:
+        own = {
+            override.path[1]: override for override in outside if override.path[0] == name and len(override.path) == 2
+        }
+        return self._dataclass(self._table(self._source.tree.get(name, {}), (name,)), table, (name,), own)
+
+    def _dataclass(
+        self, tree: Mapping[str, Any], table: type, path: KeyPath, outside: Mapping[str, _Override] | None = None
+    ) -> Any:
+        self._refuse_unknown(tree, table, path)
+        values: dict[str, Any] = {}
+        for name, key in keys_of(table).items():
+            here = (*path, name)
+            override = (outside or {}).get(name)
+            if override is not None:
+                values[name] = self._from_text(override)
+                self.origins[here] = override.origin
+            elif name in tree:
+                values[name] = self._value(tree[name], key, here)
+                self.origins[here] = Origin(self._place(here))
+        made = table(**values)
+        self._check_whole(made, path)
+        return made
+
+    def _value(self, value: Any, key: Key, path: KeyPath) -> Any:
+        if key.kind == "table":
+            assert key.table is not None
+            return self._dataclass(self._table(value, path), key.table, path)
+        if key.kind == "tables":
+            assert key.table is not None
+            named = self._table(value, path)
+            return {
+                name: self._dataclass(self._short_form(item, (*path, name)), key.table, (*path, name))
+                for name, item in named.items()
+            }
+        if key.kind == "array":
+            assert key.table is not None
+            if not isinstance(value, list):
+                raise self._wrong(path, f"an array of tables ([[{'.'.join(path)}]])", value)
+            return tuple(self._dataclass(self._table(item, path), key.table, path) for item in value)
+        if key.kind == "strings":
+            return {name: self._text(item, (*path, name)) for name, item in self._table(value, path).items()}
+        if key.kind == "list":
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise self._wrong(path, "a list of strings", value)
+            return tuple(value)
+        return self._scalar(value, key.type, path)
+
+    def _scalar(self, value: Any, declared: Any, path: KeyPath) -> Any:
+        if declared is Seconds:
+            try:
+                return Seconds.parse(value)
+            except ValueError as error:
+                raise SettingsError(f"{self._place(path)}: `{'.'.join(path)}`: {error}.") from error
+        if _fits(value, declared):
+            return value
+        raise self._wrong(path, type_words(declared), value)
+
+    def _from_text(self, override: _Override) -> Any:
+        """A value out of an action's input or an option: numbers, true/false and comma- or line-separated lists."""
+        key, text = override.key, override.text
+        name = ".".join(override.path)
+        if key.kind == "list":
+            return tuple(part.strip() for part in text.replace("\n", ",").split(",") if part.strip())
+        if key.type is Seconds:
+            try:
+                return Seconds.parse(text)
+            except ValueError as error:
+                raise SettingsError(f"{override.origin}: `{name}`: {error}.") from error
+        for candidate in _readings(text):
+            if _fits(candidate, key.type):
+                return candidate
+        raise SettingsError(f"{override.origin}: `{name}` is {type_words(key.type)}, not {text!r}.")
+
+    def _short_form(self, value: Any, path: KeyPath) -> Mapping[str, Any]:
+        """`postgres = "postgres:16"` stands for `postgres = { image = "postgres:16" }`."""
+        if isinstance(value, str) and path[-2] == "services":
+            return {"image": value}
+        return self._table(value, path)
+
+    def _text(self, value: Any, path: KeyPath) -> str:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, (str, int, float)):
+            return str(value)
+        raise self._wrong(path, "a string", value)
+
+    def _table(self, value: Any, path: KeyPath) -> Mapping[str, Any]:
+        if not isinstance(value, Mapping):
+            raise self._wrong(path, f"a table ([{'.'.join(path)}])", value)
+        return value
+
+    def _refuse_unknown(self, tree: Mapping[str, Any], table: type, path: KeyPath, also: Iterable[str] = ()) -> None:
+        known = [*keys_of(table), *also]
+        for name in tree:
+            if name not in known:
+                raise SettingsError(
+                    f"{self._place((*path, name))}: there is no setting `{'.'.join((*path, name))}`.",
+                    hint=_nearest(name, known),
+                )
+
+    def _check_whole(self, made: Any, path: KeyPath) -> None:
+        """What no single key can show to be wrong."""
+        place = f"{self._place(path)}: " if path else ""
+        if isinstance(made, SuiteSettings):
+            for name, least in (("max_shards", 1), ("retries", 0)):
+                if getattr(made, name) < least:
+                    raise SettingsError(
+                        f"{self._place((*path, name))}: `{name}` is {least} or more, not {getattr(made, name)}."
+                    )
+            for name in ("shards", "workers"):
+                value = getattr(made, name)
+                if value != "auto" and value < 1:
+                    raise SettingsError(f'{self._place((*path, name))}: `{name}` is 1 or more, or "auto", not {value}.')
+            if not made.tests:
+                raise SettingsError(f"{self._place((*path, 'tests'))}: `tests` names no folder.")
+            if "app" in made.services:
+                raise SettingsError(
+                    f"{self._place((*path, 'services', 'app'))}: no service can be called `app`.",
+                    hint="{app.url} stands for the team's own server; call the service something else.",
+                )
+        if isinstance(made, ServiceSettings) and not made.image:
+            raise SettingsError(f"{place}`{'.'.join(path)}` names no image.", hint='Write image = "postgres:16".')
+        if isinstance(made, PrepareSettings) and not made.run:
+            raise SettingsError(
+                f"{place}a [[prepare]] step has no command.", hint='Write run = "alembic upgrade head".'
+            )
+        if isinstance(made, AppSettings) and not made.run:
+            raise SettingsError(
+                f"{place}`[app]` has no command.", hint='Write run = "uvicorn shop.app:app --port {port}".'
+            )
+
+    def _wrong(self, path: KeyPath, wanted: str, value: Any) -> SettingsError:
+        return SettingsError(f"{self._place(path)}: `{'.'.join(path)}` is {wanted}, not {_shown(value)}.")
+
+    def _place(self, path: KeyPath) -> str:
+        return self._source.place(path)
+
+
+def _fits(value: Any, declared: Any) -> bool:
+    if declared in (str, bool):
+        return isinstance(value, declared)
+    if declared is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if get_origin(declared) is Literal:
+        return isinstance(value, str) and value in get_args(declared)
+    return any(_fits(value, part) for part in get_args(declared))
+
+
+def _readings(text: str) -> Iterable[Any]:
+    if text.lower() in ("true", "false"):
+        yield text.lower() == "true"
+    if text.lstrip("+-").isdecimal():
+        yield int(text)
+    yield text
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    return repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "…"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"Did you mean `{nearest[0]}`?" if nearest else "`ci-itest config` lists every setting."

@@ -1,0 +1,1 @@
+"""How cases flake and what a failure is due to; pure."""

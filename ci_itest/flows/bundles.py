@@ -1,0 +1,117 @@
+"""What a shard leaves behind, on disk: where each part lies, how it is written and how it is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ci_itest.errors import CiItestError
+from ci_itest.model.run import ShardResult
+from ci_itest.runners.base import Runner, RunnerResult
+from ci_itest.wire import read_document, write_document
+
+SHARD_DOCUMENT = "shard.json"
+
+
+def bundle_name(suite: str, index: int, *, run_attempt: int) -> str:
+    """The artifact's name, one for each attempt since artifacts cannot be written twice."""
+    return f"ci-itest-{suite}-{index}-a{run_attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFolder:
+    """One bundle's folder and the places in it."""
+
+    path: Path
+
+    @property
+    def document(self) -> Path:
+        return self.path / SHARD_DOCUMENT
+
+    @property
+    def results(self) -> Path:
+        """What the test runner wrote while it ran."""
+        return self.path / "results"
+
+    @property
+    def junit(self) -> Path:
+        return self.path / "junit"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenBundle:
+    """A bundle that cannot be read.
+
+    Attributes:
+        reason: In words, with the file's name.
+    """
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundles:
+    """All bundles of a run, as found."""
+
+    shards: tuple[ShardResult, ...]
+    broken: tuple[BrokenBundle, ...]
+
+
+def write_shard(folder: BundleFolder, result: ShardResult) -> None:
+    """Write a shard's document; its cases stay in the runner's own results beside it."""
+    write_document(folder.document, replace(result, listed=(), collected=(), attempts=(), running=(), queues=()))
+
+
+def with_results(result: ShardResult, found: RunnerResult) -> ShardResult:
+    return replace(
+        result,
+        listed=found.listed,
+        collected=found.collected,
+        attempts=found.attempts,
+        running=found.running,
+        queues=found.queues,
+    )
+
+
+def read_bundles(folder: Path, *, runner_of: Callable[[str], Runner]) -> Bundles:
+    """Every bundle below a folder, whatever state its shard left it in.
+
+    Args:
+        runner_of: Suite name to the adapter that can read its results.
+    """
+    shards: list[ShardResult] = []
+    broken: list[BrokenBundle] = []
+    for path in sorted(_bundle_folders(folder)):
+        try:
+            shards.append(read_bundle(BundleFolder(path), runner_of=runner_of))
+        except CiItestError as error:
+            broken.append(BrokenBundle(path, error.message))
+    return Bundles(tuple(shards), tuple(broken))
+
+
+def read_bundle(folder: BundleFolder, *, runner_of: Callable[[str], Runner]) -> ShardResult:
+    """One shard with its cases; DocumentError or FileError when its document is not to be read."""
+    result = read_document(folder.document, ShardResult)
+    return with_results(result, runner_of(result.suite).read(folder.results, suite=result.suite))
+
+
+def _bundle_folders(folder: Path) -> Iterable[Path]:
+    """Folders named like bundles, so that one whose document is gone is seen too, and any that holds a document."""
+    if not folder.is_dir():
+        return
+    if (folder / SHARD_DOCUMENT).exists():
+        yield folder
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and ((path / SHARD_DOCUMENT).exists() or path.name.startswith("ci-itest-")):
+            yield path

@@ -1,0 +1,55 @@
+"""Where a run keeps its files on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci_itest.errors import FileError
+
+WORK_FOLDER = ".ci-itest"
+RUNS_KEPT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The folder of one local run: its plan, its shards' bundles, its report."""
+
+    path: Path
+
+    @property
+    def plan(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def bundles(self) -> Path:
+        return self.path / "bundles"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+
+def new_run_folder(root: Path, run_id: str) -> RunFolder:
+    """A fresh folder below `.ci-itest`, which git ignores; the oldest runs beyond ten are removed.
+
+    Raises:
+        FileError: It cannot be made.
+    """
+    work = root / WORK_FOLDER
+    try:
+        folder = work / "runs" / run_id
+        folder.mkdir(parents=True)
+        (work / ".gitignore").write_text("*\n")
+        latest = work / "latest"
+        with contextlib.suppress(FileNotFoundError):
+            latest.unlink()
+        latest.symlink_to(Path("runs") / run_id)
+    except OSError as error:
+        raise FileError(f"Cannot make {work}: {error.strerror}.", hint="The folder must be writable.") from error
+    runs = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in runs[RUNS_KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return RunFolder(folder)

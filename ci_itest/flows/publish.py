@@ -1,0 +1,97 @@
+"""`Run` to what people and machines read: HTML page, comment, summary, annotations, outputs, exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci_itest.errors import ExitCode
+from ci_itest.junit.writer import junit_xml
+from ci_itest.model.cases import Verdict
+from ci_itest.model.run import Conclusion, Run
+from ci_itest.reporting.html import page
+from ci_itest.reporting.inline import Annotation, annotations
+from ci_itest.reporting.markdown import comment, summary
+from ci_itest.reporting.view import Links, ReportView, report_view
+from ci_itest.wire import write_document, write_whole
+
+_EXIT_CODES = {
+    Conclusion.SUCCESS: ExitCode.OK,
+    Conclusion.BYPASSED: ExitCode.OK,
+    Conclusion.FAILURE: ExitCode.TESTS_FAILED,
+    Conclusion.INCOMPLETE: ExitCode.INCOMPLETE,
+    Conclusion.NOTHING: ExitCode.NOTHING_TO_RUN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was written.
+
+    Attributes:
+        comment: Markdown of the pull-request comment.
+        summary: Markdown of the job summary.
+        annotations: At most ten, for the run's page.
+        view: All that the report says, for a caller that shows it elsewhere.
+        is_quiet: Whether the comment has nothing to say that must be said (all green).
+    """
+
+    page: Path
+    comment: str
+    summary: str
+    annotations: tuple[Annotation, ...]
+    view: ReportView
+    is_quiet: bool
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return _EXIT_CODES[self.view.conclusion]
+
+
+def publish(
+    run: Run, *, folder: Path, title: str, key: str, at: str, links: Links | None = None, bypass_reason: str = ""
+) -> Published:
+    """Write the report's files into a folder: report.html, comment.md, summary.md, junit.xml, run.json.
+
+    Args:
+        key: Tells the comments of two workflows apart.
+        at: When the report is made, UTC ISO 8601.
+        bypass_reason: Who let the suite be skipped and by which rule; "" when it ran.
+
+    Raises:
+        FileError: The folder cannot be written to.
+    """
+    view = report_view(run, at=at, links=links, title=title, bypass_reason=bypass_reason)
+    published = Published(
+        page=folder / "report.html",
+        comment=comment(view, key=key),
+        summary=summary(view),
+        annotations=annotations(run),
+        view=view,
+        is_quiet=_is_quiet(view),
+    )
+    write_whole(published.page, page(view).encode())
+    write_whole(folder / "comment.md", published.comment.encode())
+    write_whole(folder / "summary.md", published.summary.encode())
+    write_whole(folder / "junit.xml", junit_xml(run))
+    write_document(folder / "run.json", run)
+    return published
+
+
+def outputs_of(run: Run, published: Published, *, comment_url: str) -> Mapping[str, str]:
+    """Outputs of the report job."""
+    return {
+        "conclusion": published.view.conclusion,
+        "passed": str(run.count(Verdict.PASSED)),
+        "failed": str(run.count(Verdict.FAILED)),
+        "recovered": str(run.count(Verdict.RECOVERED)),
+        "skipped": str(run.count(Verdict.SKIPPED)),
+        "missing": str(run.count(Verdict.MISSING)),
+        "report-path": str(published.page),
+        "comment-url": comment_url,
+    }
+
+
+def _is_quiet(view: ReportView) -> bool:
+    return view.conclusion in (Conclusion.SUCCESS, Conclusion.BYPASSED) and not view.counts.recovered

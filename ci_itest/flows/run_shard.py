@@ -1,0 +1,364 @@
+"""One shard from services to clean-up, in one process: services → prepare → app → tests → logs → clean-up.
+
+Whatever happens, a bundle is left that says how far it got; whatever happens, the containers are gone afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ci_itest import process
+from ci_itest.config.templates import APP, endpoint_values, fill
+from ci_itest.containers.engine import Engine
+from ci_itest.containers.leftovers import sweep
+from ci_itest.containers.owner import Owner
+from ci_itest.containers.presets import service_specs
+from ci_itest.containers.services import RunningServices, ServiceEvent, running
+from ci_itest.errors import AppError, CiItestError, ExitCode, PrepareError, ServiceError
+from ci_itest.flows.bundles import BundleFolder, with_results, write_shard
+from ci_itest.flows.commands import LOOPBACK, Log, app_running, free_port, log_file, prepare
+from ci_itest.junit.writer import junit_xml
+from ci_itest.masking import Masker, masker, secrets_of
+from ci_itest.model.cases import Verdict
+from ci_itest.model.plan import Plan
+from ci_itest.model.progress import Step
+from ci_itest.model.run import PhaseTime, ServiceTime, ShardResult, ShardState, StopReason
+from ci_itest.model.services import Endpoint
+from ci_itest.model.settings import SuiteSettings
+from ci_itest.runners.base import Runner, ShardRequest
+from ci_itest.wire import to_json, write_whole
+
+OWN_PREFIX = "CI_ITEST_"
+
+Report = Callable[[Step], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardJob:
+    """One shard to run.
+
+    Attributes:
+        root: Folder of the settings; commands run there.
+        folder: Where the bundle goes.
+        environment: The whole environment that prepare, app and tests start from.
+        mirror: Registry that stands for Docker Hub, "" for Docker Hub itself.
+        cores: Processor cores of this machine.
+    """
+
+    plan: Plan
+    suite: str
+    index: int
+    settings: SuiteSettings
+    root: Path
+    folder: BundleFolder
+    environment: Mapping[str, str] = field(repr=False)
+    run_attempt: int = 1
+    mirror: str = ""
+    cores: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The real clients, made by the caller.
+
+    Attributes:
+        connect: Reaches the Docker engine; called only when the suite has services.
+        now: The time, UTC ISO 8601.
+    """
+
+    connect: Callable[[], Engine]
+    runner: Runner
+    report: Report
+    now: Callable[[], str]
+
+
+def run_shard(job: ShardJob, tools: Tools) -> ShardResult:
+    """Run the shard and leave its bundle; the result says how it ended, an error a user can meet included."""
+    write_shard(job.folder, _blank_result(job, started_at=tools.now()))
+    return _Run(job, tools).through_all_phases()
+
+
+def exit_code_of(result: ShardResult, verdicts: Mapping[Verdict, int]) -> ExitCode:
+    """What the shard's process ends with: it colours one job, the report job alone decides on the run."""
+    if result.stop_reason in (StopReason.SERVICES, StopReason.PREPARE, StopReason.APP):
+        return ExitCode.SERVICES
+    if result.stop_reason is StopReason.RUNNER:
+        return ExitCode.USAGE
+    if result.stop_reason is not StopReason.NONE or verdicts.get(Verdict.MISSING):
+        return ExitCode.INCOMPLETE
+    return ExitCode.TESTS_FAILED if verdicts.get(Verdict.FAILED) else ExitCode.OK
+
+
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """How the test runner ended."""
+
+    exit_code: int = -1
+    stop_reason: StopReason = StopReason.NONE
+    message: str = ""
+
+
+class _Run:
+    """The phases of one shard, and what they have noted so far."""
+
+    def __init__(self, job: ShardJob, tools: Tools) -> None:
+        self._job = job
+        self._tools = tools
+        self._phases: list[PhaseTime] = []
+        self._services: tuple[ServiceTime, ...] = ()
+        self._notes: list[str] = []
+        self._mask: Masker = masker(secrets_of(job.environment))
+        self._request = _request(job, tools.runner)
+
+    def through_all_phases(self) -> ShardResult:
+        blank = _blank_result(self._job, started_at=self._tools.now())
+        start = time.monotonic()
+        tested = self._tested()
+        result = replace(
+            blank,
+            state=ShardState.FINISHED,
+            stop_reason=tested.stop_reason,
+            message=self._mask(tested.message),
+            runner_exit=tested.exit_code,
+            workers=self._request.workers,
+            seconds=time.monotonic() - start,
+            phases=tuple(self._phases),
+            services=self._services,
+            notes=tuple(self._notes),
+        )
+        return self._leave_bundle(result)
+
+    def _tested(self) -> _Tested:
+        """The phases up to the clean-up; every error a user can meet becomes the reason the shard stopped."""
+        try:
+            return self._with_services()
+        except KeyboardInterrupt:
+            return _Tested(stop_reason=StopReason.CANCELLED, message="The job was cancelled.")
+        except PrepareError as error:
+            return _Tested(stop_reason=StopReason.PREPARE, message=str(error))
+        except AppError as error:
+            return _Tested(stop_reason=StopReason.APP, message=str(error))
+        except ServiceError as error:
+            return _Tested(stop_reason=StopReason.SERVICES, message=str(error))
+        except CiItestError as error:
+            return _Tested(stop_reason=StopReason.RUNNER, message=str(error))
+
+    def _with_services(self) -> _Tested:
+        with self._services_up() as services:
+            port = free_port()
+            environment = self._environment(services.endpoints if services else {}, app_port=port)
+            self._prepare(environment)
+            with self._app_up(environment, port=port):
+                with self._phase("tests"):
+                    tested = self._tests(environment)
+                if services:
+                    self._notes += [f"While the tests ran, {death}." for death in services.dead()]
+                return tested
+
+    @contextlib.contextmanager
+    def _services_up(self) -> Iterator[RunningServices | None]:
+        specs = service_specs(self._job.settings.services)
+        if not specs:
+            yield None
+            return
+        with contextlib.ExitStack() as starting:
+            with self._phase("services"):
+                engine = self._tools.connect()
+                if words := sweep(engine).words:
+                    self._report(Step("note", text=words))
+                services = starting.enter_context(
+                    running(
+                        specs,
+                        engine=engine,
+                        owner=Owner.of_this_process(
+                            run=self._job.plan.run_id, shard=f"{self._job.suite}-{self._job.index}"
+                        ),
+                        mirror=self._job.mirror,
+                        log_directory=self._job.folder.logs,
+                        report=self._service_event,
+                        mask=self._mask,
+                    )
+                )
+            self._services = _service_times(services.endpoints)
+            started = starting.pop_all()
+        try:
+            yield services
+        finally:
+            with self._phase("clean-up"):
+                started.close()
+
+    def _environment(self, endpoints: Mapping[str, Endpoint], *, app_port: int) -> dict[str, str]:
+        """What prepare, app and tests see: the job's own environment, and `[environment]` filled in."""
+        values = endpoint_values(endpoints)
+        if self._job.settings.app:
+            address = f"{LOOPBACK}:{app_port}"
+            values[APP] = {"host": LOOPBACK, "port": str(app_port), "address": address, "url": f"http://{address}"}
+        filled = {
+            name: fill(template, values, where=f"[environment] {name}")
+            for name, template in self._job.settings.environment.items()
+        }
+        self._mask = masker(secrets_of({**self._request.environment, **filled}))
+        return {**self._request.environment, **filled}
+
+    def _prepare(self, environment: Mapping[str, str]) -> None:
+        if not self._job.settings.prepare:
+            return
+        with self._phase("prepare"):
+            for number, step in enumerate(self._job.settings.prepare, start=1):
+                with self._log(f"prepare-{number}") as log:
+                    prepare(step, directory=self._job.root, environment=environment, log=log)
+
+    @contextlib.contextmanager
+    def _app_up(self, environment: Mapping[str, str], *, port: int) -> Iterator[None]:
+        app = self._job.settings.app
+        if app is None:
+            yield
+            return
+        with contextlib.ExitStack() as stack:
+            with self._phase("app"):
+                log = stack.enter_context(self._log("app"))
+                stack.enter_context(
+                    app_running(app, port=port, directory=self._job.root, environment=environment, log=log)
+                )
+            yield
+
+    def _tests(self, environment: Mapping[str, str]) -> _Tested:
+        request = replace(self._request, environment=environment)
+        launch = self._tools.runner.launch(request)
+        if launch.note:
+            self._notes.append(launch.note)
+        limit = self._job.settings.shard_timeout
+        with (
+            self._log("tests") as log,
+            process.started(
+                launch.command,
+                directory=self._job.root,
+                environment={**environment, **launch.environment},
+                line=lambda line: self._test_line(line, log),
+                grace_seconds=2.0,
+            ) as child,
+            self._counting(request),
+        ):
+            code = child.wait(limit or None)
+            if code is None:
+                child.stop(grace_seconds=2.0)
+                words = f"The tests ran longer than shard_timeout ({limit:g} s)."
+                return _Tested(stop_reason=StopReason.TIMEOUT, message=words)
+        if words := self._tools.runner.explain_exit(code):
+            return _Tested(code, StopReason.RUNNER, f"{words} Its last lines:\n{log.last_lines}")
+        return _Tested(code)
+
+    def _test_line(self, line: str, log: Log) -> None:
+        log.line(line)
+        self._report(Step("output", text=self._mask(line)))
+
+    @contextlib.contextmanager
+    def _counting(self, request: ShardRequest) -> Iterator[None]:
+        """Tell how many cases have ended, twice a second, while the block runs."""
+        over = threading.Event()
+
+        def tell() -> None:
+            counts = self._tools.runner.count(request.results)
+            self._report(Step("tests", done=counts.ended, total=counts.collected, failed=counts.failed))
+
+        def keep_telling() -> None:
+            while not over.wait(0.5):
+                tell()
+
+        thread = threading.Thread(target=keep_telling, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            tell()
+
+    def _leave_bundle(self, result: ShardResult) -> ShardResult:
+        folder = self._job.folder
+        whole = with_results(result, self._tools.runner.read(folder.results, suite=self._job.suite))
+        write_whole(folder.environment, to_json(_environment_record(self._job)))
+        write_whole(folder.junit / "shard.xml", junit_xml([whole]))
+        write_shard(folder, result)
+        return whole
+
+    @contextlib.contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        self._report(Step("phase", name))
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = time.monotonic() - start
+            self._phases.append(PhaseTime(name, seconds))
+            self._report(Step("phase-end", name, seconds=seconds))
+
+    def _log(self, name: str) -> contextlib.AbstractContextManager[Log]:
+        return log_file(self._job.folder.logs / f"{name}.log", mask=self._mask)
+
+    def _service_event(self, event: ServiceEvent) -> None:
+        self._report(Step("service", event.service, text=event.state, seconds=event.seconds))
+
+    def _report(self, step: Step) -> None:
+        self._tools.report(step)
+
+
+def _blank_result(job: ShardJob, *, started_at: str) -> ShardResult:
+    suite = job.plan.suite(job.suite)
+    assert suite is not None
+    return ShardResult(
+        suite=job.suite,
+        index=job.index,
+        count=suite.shard_count,
+        plan_digest=job.plan.digest,
+        run_id=job.plan.run_id,
+        run_attempt=job.run_attempt,
+        commit=job.plan.commit,
+        planned_seconds=suite.shard(job.index).expected_seconds,
+        started_at=started_at,
+    )
+
+
+def _request(job: ShardJob, runner: Runner) -> ShardRequest:
+    suite = job.plan.suite(job.suite)
+    assert suite is not None
+    clean = {name: value for name, value in job.environment.items() if not name.startswith(OWN_PREFIX)}
+    return ShardRequest(
+        suite=job.suite,
+        settings=job.settings,
+        root=job.root,
+        index=job.index,
+        count=suite.shard_count,
+        files=suite.shard(job.index).files,
+        planned=tuple(sorted(suite.files)),
+        results=job.folder.results,
+        environment=runner.tool_environment(job.settings, root=job.root, environment=clean),
+        workers=job.cores if job.settings.workers == "auto" else job.settings.workers,
+    )
+
+
+def _service_times(endpoints: Mapping[str, Endpoint]) -> tuple[ServiceTime, ...]:
+    return tuple(
+        ServiceTime(endpoint.name, endpoint.image, endpoint.digest, endpoint.ready_seconds)
+        for endpoint in endpoints.values()
+    )
+
+
+def _environment_record(job: ShardJob) -> dict[str, object]:
+    """What a replay must match; names of variables, never their values."""
+    return {
+        "variables": sorted(job.environment),
+        "time_zone": job.environment.get("TZ", ""),
+        "locale": job.environment.get("LC_ALL") or job.environment.get("LANG", ""),
+        "python": platform.python_version(),
+        "platform": sys.platform,
+        "machine": platform.machine(),
+        "cores": job.cores,
+    }

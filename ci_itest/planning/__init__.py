@@ -1,0 +1,1 @@
+"""Durations to shards; pure."""
