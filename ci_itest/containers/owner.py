@@ -38,8 +38,8 @@ class Owner:
     namespace: str = ""
 
     @classmethod
-    def current(cls, *, run: str, shard: str, pid: int = 0, proc: Path = _PROC) -> Owner:
-        """This process (or the one with `pid`) as an owner."""
+    def of_this_process(cls, *, run: str, shard: str, pid: int = 0, proc: Path = _PROC) -> Owner:
+        """This process (another one when `pid` is given) as an owner."""
         pid = pid or os.getpid()
         return cls(run, shard, _boot(proc), pid, _started(pid, proc), _namespace(proc))
 
