@@ -1,29 +1,34 @@
-"""Fixtures: a database for this worker, the app on it, a client for each role, seeds, the payment stub."""
+"""Fixtures: a database for this worker, the app on it, a client for each role, seeds, the payment stub.
+
+FastAPI, SQLAlchemy and Alembic are imported by the fixtures that need them, so that `pytest --collect-only`,
+and every process that only has to learn which tests there are, does not wait for them.
+"""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
-from pytest_httpserver import HTTPServer
-from shop.app import create_app
-from shop.models import Customer
 from shop.settings import Settings
-from shop.tokens import mint_token
-from sqlalchemy.orm import Session
-from support.databases import delete_all_rows, worker_database
-from support.payments import PaymentStub
-from support.seeds import Seed
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+    from pytest_httpserver import HTTPServer
+    from shop.models import Customer
+    from sqlalchemy.orm import Session
+    from support.payments import PaymentStub
+    from support.seeds import Seed
 
 # Such ids are in no table: for callers whose role is all that matters.
 NOBODY = 1_000_000_000
 
 TokenFor = Callable[..., str]
-ClientFor = Callable[..., TestClient]
+ClientFor = Callable[..., "TestClient"]
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +41,8 @@ def run_name() -> str:
 @pytest.fixture(scope="session")
 def payment_server() -> Iterator[HTTPServer]:
     """One for the worker, with a thread a request: a request that hangs must not hold up the next."""
+    from pytest_httpserver import HTTPServer
+
     with HTTPServer(threaded=True) as server:
         yield server
 
@@ -43,6 +50,8 @@ def payment_server() -> Iterator[HTTPServer]:
 @pytest.fixture(scope="session")
 def settings(run_name: str, payment_server: HTTPServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The settings from outside, but with a database, cart keys and payment provider of this worker."""
+    from support.databases import worker_database
+
     outside = Settings.from_environment()
     folder = tmp_path_factory.mktemp("database")
     with worker_database(outside.database_url, name=run_name, folder=folder) as url:
@@ -56,6 +65,8 @@ def settings(run_name: str, payment_server: HTTPServer, tmp_path_factory: pytest
 
 @pytest.fixture(scope="session")
 def app(settings: Settings) -> Iterator[FastAPI]:
+    from shop.app import create_app
+
     app = create_app(settings)
     yield app
     app.state.engine.dispose()
@@ -64,6 +75,8 @@ def app(settings: Settings) -> Iterator[FastAPI]:
 @pytest.fixture
 def app_with(settings: Settings) -> Iterator[Callable[..., FastAPI]]:
     """Makes an app with other settings, on the same database."""
+    from shop.app import create_app
+
     apps = []
 
     def make(**changes: Any) -> FastAPI:
@@ -78,6 +91,8 @@ def app_with(settings: Settings) -> Iterator[Callable[..., FastAPI]]:
 @pytest.fixture(autouse=True)
 def clean_state(app: FastAPI, request: pytest.FixtureRequest) -> Iterator[None]:
     """Leave no row and no cart behind, whichever process or thread made it."""
+    from support.cleaning import delete_all_rows
+
     yield
     app.state.cache.clear(app.state.settings.cart_prefix)
     if "keeps_data" not in request.keywords:
@@ -92,12 +107,16 @@ def db(app: FastAPI) -> Iterator[Session]:
 
 @pytest.fixture
 def seed(db: Session) -> Seed:
+    from support.seeds import Seed
+
     return Seed(db)
 
 
 @pytest.fixture(scope="session")
 def token_for(settings: Settings) -> TokenFor:
     """Mints a token: `token_for("clerk")`, or `token_for("customer", customer)`; claims can be overridden."""
+
+    from shop.tokens import mint_token
 
     def mint(role: str, customer: Customer | None = None, **claims: Any) -> str:
         customer_id = customer.id if customer else NOBODY
@@ -110,6 +129,8 @@ def token_for(settings: Settings) -> TokenFor:
 def client_for(app: FastAPI, token_for: TokenFor) -> ClientFor:
     """A client that is signed in: `client_for("clerk")`, `client_for("customer", customer)`."""
 
+    from fastapi.testclient import TestClient
+
     def make(role: str, customer: Customer | None = None, *, app: FastAPI = app) -> TestClient:
         return TestClient(app, headers={"Authorization": f"Bearer {token_for(role, customer)}"})
 
@@ -118,6 +139,8 @@ def client_for(app: FastAPI, token_for: TokenFor) -> ClientFor:
 
 @pytest.fixture(scope="session")
 def anonymous(app: FastAPI) -> TestClient:
+    from fastapi.testclient import TestClient
+
     return TestClient(app)
 
 
@@ -145,6 +168,8 @@ def as_admin(client_for: ClientFor) -> TestClient:
 @pytest.fixture
 def payments(payment_server: HTTPServer) -> Iterator[PaymentStub]:
     """Answers nothing (status 500) until the test says what."""
+    from support.payments import PaymentStub
+
     stub = PaymentStub(payment_server)
     yield stub
     stub.reset()

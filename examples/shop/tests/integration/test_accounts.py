@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fastapi.testclient import TestClient
 from shop.models import Customer
 from shop.passwords import hash_password
 from sqlalchemy import select
@@ -24,16 +23,16 @@ def ada(seed, password_hash) -> Customer:
     return seed.customer(email="ada@example.test", password_hash=password_hash)
 
 
-def register(client: TestClient, **changes: str):
+def register(client, **changes: str):
     body = {"email": "grace@example.test", "name": "Grace", "password": PASSWORD} | changes
     return client.post("/customers", json=body)
 
 
-def login(client: TestClient, email: str, password: str):
+def login(client, email: str, password: str):
     return client.post("/login", json={"email": email, "password": password})
 
 
-def test_a_new_customer_can_sign_in_and_see_the_account(anonymous: TestClient) -> None:
+def test_a_new_customer_can_sign_in_and_see_the_account(anonymous) -> None:
     register(anonymous)
 
     token = login(anonymous, "grace@example.test", PASSWORD).json()["access_token"]
@@ -42,7 +41,7 @@ def test_a_new_customer_can_sign_in_and_see_the_account(anonymous: TestClient) -
     assert (me["email"], me["role"]) == ("grace@example.test", "customer")
 
 
-def test_the_password_itself_is_not_stored(anonymous: TestClient, db: Session) -> None:
+def test_the_password_itself_is_not_stored(anonymous, db: Session) -> None:
     register(anonymous)
 
     stored = db.scalar(select(Customer.password_hash).where(Customer.email == "grace@example.test"))
@@ -52,23 +51,23 @@ def test_the_password_itself_is_not_stored(anonymous: TestClient, db: Session) -
     assert PASSWORD not in stored
 
 
-def test_an_email_can_be_registered_only_once(anonymous: TestClient, ada: Customer) -> None:
+def test_an_email_can_be_registered_only_once(anonymous, ada: Customer) -> None:
     answer = register(anonymous, email=ada.email)
 
     assert answer.status_code == 409
     assert "registered already" in answer.json()["detail"]
 
 
-def test_an_email_is_the_same_in_any_case(anonymous: TestClient, ada: Customer) -> None:
+def test_an_email_is_the_same_in_any_case(anonymous, ada: Customer) -> None:
     assert register(anonymous, email=ada.email.upper()).status_code == 409
 
 
 @pytest.mark.parametrize("email", ["ada@home", "a b@example.test"])
-def test_what_is_no_email_is_refused(anonymous: TestClient, email: str) -> None:
+def test_what_is_no_email_is_refused(anonymous, email: str) -> None:
     assert register(anonymous, email=email).status_code == 422
 
 
-def test_a_wrong_password_and_an_unknown_email_get_the_same_answer(anonymous: TestClient, ada: Customer) -> None:
+def test_a_wrong_password_and_an_unknown_email_get_the_same_answer(anonymous, ada: Customer) -> None:
     wrong = login(anonymous, ada.email, "not the password")
     unknown = login(anonymous, "nobody@example.test", PASSWORD)
 
@@ -76,7 +75,7 @@ def test_a_wrong_password_and_an_unknown_email_get_the_same_answer(anonymous: Te
     assert wrong.json() == unknown.json()
 
 
-def test_after_a_change_only_the_new_password_works(anonymous: TestClient, client_for, ada: Customer) -> None:
+def test_after_a_change_only_the_new_password_works(anonymous, client_for, ada: Customer) -> None:
     change = {"old_password": PASSWORD, "new_password": "another horse entirely"}
 
     assert client_for("customer", ada).put("/me/password", json=change).status_code == 204
@@ -91,7 +90,7 @@ def test_the_password_is_not_changed_without_the_old_one(client_for, ada: Custom
     assert client_for("customer", ada).put("/me/password", json=change).status_code == 401
 
 
-def test_an_expired_token_is_refused(anonymous: TestClient, token_for, ada: Customer) -> None:
+def test_an_expired_token_is_refused(anonymous, token_for, ada: Customer) -> None:
     token = token_for("customer", ada, exp=datetime.now(UTC) - timedelta(seconds=1))
 
     answer = anonymous.get("/me", headers={"Authorization": f"Bearer {token}"})

@@ -1,7 +1,7 @@
 """The catalogue: pages, search, changes. The search works on a shop full of products."""
 
 import pytest
-from support.databases import delete_all_rows
+from support.cleaning import delete_all_rows
 from support.seeds import Seed
 
 pytestmark = [pytest.mark.integration, pytest.mark.keeps_data]

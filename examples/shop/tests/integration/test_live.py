@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI
 from support.polling import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.keeps_data]
@@ -22,10 +20,12 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="module")
-def address(app: FastAPI) -> Iterator[str]:
+def address(app) -> Iterator[str]:
     if address := os.environ.get("SHOP_URL"):
         yield address.rstrip("/")
         return
+    import uvicorn
+
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, name="shop")
     thread.start()

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from shop.models import Customer, Order, OrderLine, Payment, Product, Stock
 from sqlalchemy import insert
-from support.databases import delete_all_rows
+from support.cleaning import delete_all_rows
 
 pytestmark = [pytest.mark.integration, pytest.mark.keeps_data]
 

@@ -11,11 +11,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from shop.database import make_engine
-from shop.models import Base
 from shop.settings import MIGRATIONS, migrations_digest
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
+
+from support.cleaning import delete_all_rows
 
 # Any number, as long as every test run on this server takes the same one.
 TEMPLATE_LOCK = 7_405_317
@@ -61,12 +62,6 @@ def alembic_config(connection: Connection) -> Config:
     config = Config(str(MIGRATIONS.parent / "alembic.ini"))
     config.attributes["connection"] = connection
     return config
-
-
-def delete_all_rows(engine: Engine) -> None:
-    with engine.begin() as connection:
-        for table in reversed(Base.metadata.sorted_tables):
-            connection.execute(table.delete())
 
 
 def _copy_sqlite(source: Path, target: Path) -> str:
