@@ -1,0 +1,1 @@
+"""What runs inside the user's pytest: the installed plugin, and the shard plugin that is injected by path."""
