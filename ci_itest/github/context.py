@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ci_itest.errors import GitHubError
+from ci_itest.github.payload import number_at, object_at, text_at
 from ci_itest.model.github import Context
 
 Read = Callable[[str], bytes]
@@ -41,10 +42,12 @@ def context(environment: Mapping[str, str], *, read: Read = _read_file) -> Conte
     event = _event(environment.get("GITHUB_EVENT_PATH", ""), read=read)
     ref = environment.get("GITHUB_REF", "")
     sha = _required(environment, "GITHUB_SHA", _SHA)
-    head = _object(_object(event, "pull_request"), "head") or _merge_group_head(event)
-    action = _text(event, "action")
+    head = object_at(object_at(event, "pull_request"), "head") or _merge_group_head(event)
+    action = text_at(event, "action")
     pull_request = _pull_request_number(event, ref=ref)
-    repository_id = _digits(environment.get("GITHUB_REPOSITORY_ID", "")) or _number(_object(event, "repository"), "id")
+    repository_id = _digits(environment.get("GITHUB_REPOSITORY_ID", "")) or number_at(
+        object_at(event, "repository"), "id"
+    )
     return Context(
         repository=_required(environment, "GITHUB_REPOSITORY", _REPOSITORY),
         run_id=_required(environment, "GITHUB_RUN_ID", re.compile(r"[0-9]{1,20}")),
@@ -55,10 +58,10 @@ def context(environment: Mapping[str, str], *, read: Read = _read_file) -> Conte
         api_url=_url(environment, "GITHUB_API_URL", default="https://api.github.com"),
         action=action,
         ref=ref,
-        head_sha=_matching(_SHA, _text(head, "sha")) or sha,
-        head_repository_id=_number(_object(head, "repo"), "id") if pull_request else repository_id,
+        head_sha=_matching(_SHA, text_at(head, "sha")) or sha,
+        head_repository_id=number_at(object_at(head, "repo"), "id") if pull_request else repository_id,
         base_ref=_base_ref(environment, event),
-        default_branch=_text(_object(event, "repository"), "default_branch"),
+        default_branch=text_at(object_at(event, "repository"), "default_branch"),
         branch=_branch(environment, head=head, ref=ref),
         pull_request=pull_request,
         run_attempt=_digits(environment.get("GITHUB_RUN_ATTEMPT", "")) or 1,
@@ -67,7 +70,7 @@ def context(environment: Mapping[str, str], *, read: Read = _read_file) -> Conte
         workflow_path=_workflow_path(environment.get("GITHUB_WORKFLOW_REF", "")),
         job=environment.get("GITHUB_JOB", ""),
         actor=environment.get("GITHUB_ACTOR", ""),
-        label=_text(_object(event, "label"), "name") if action in ("labeled", "unlabeled") else "",
+        label=text_at(object_at(event, "label"), "name") if action in ("labeled", "unlabeled") else "",
         token=environment.get("GITHUB_TOKEN", ""),
     )
 
@@ -112,21 +115,6 @@ def _url(environment: Mapping[str, str], name: str, *, default: str) -> str:
     return value.rstrip("/")
 
 
-def _object(values: Mapping[str, object], key: str) -> Mapping[str, object]:
-    value = values.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _text(values: Mapping[str, object], key: str) -> str:
-    value = values.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _number(values: Mapping[str, object], key: str) -> int:
-    value = values.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
-
-
 def _digits(text: str) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0
 
@@ -136,18 +124,18 @@ def _matching(form: re.Pattern[str], text: str) -> str:
 
 
 def _merge_group_head(event: Mapping[str, object]) -> Mapping[str, object]:
-    group = _object(event, "merge_group")
-    return {"sha": group.get("head_sha"), "ref": _branch_of(_text(group, "head_ref"))} if group else {}
+    group = object_at(event, "merge_group")
+    return {"sha": group.get("head_sha"), "ref": _branch_of(text_at(group, "head_ref"))} if group else {}
 
 
 def _base_ref(environment: Mapping[str, str], event: Mapping[str, object]) -> str:
-    base = _text(_object(_object(event, "pull_request"), "base"), "ref")
-    group = _branch_of(_text(_object(event, "merge_group"), "base_ref"))
+    base = text_at(object_at(object_at(event, "pull_request"), "base"), "ref")
+    group = _branch_of(text_at(object_at(event, "merge_group"), "base_ref"))
     return base or group or environment.get("GITHUB_BASE_REF", "")
 
 
 def _branch(environment: Mapping[str, str], *, head: Mapping[str, object], ref: str) -> str:
-    return _text(head, "ref") or environment.get("GITHUB_HEAD_REF", "") or _branch_of(ref)
+    return text_at(head, "ref") or environment.get("GITHUB_HEAD_REF", "") or _branch_of(ref)
 
 
 def _branch_of(ref: str) -> str:
@@ -155,7 +143,7 @@ def _branch_of(ref: str) -> str:
 
 
 def _pull_request_number(event: Mapping[str, object], *, ref: str) -> int:
-    number = _number(_object(event, "pull_request"), "number")
+    number = number_at(object_at(event, "pull_request"), "number")
     if number:
         return number
     from_ref = _PULL_REF.fullmatch(ref)

@@ -1,0 +1,353 @@
+"""GitHub's REST API, as much of it as is needed: typed values out, `GitHubError` for whatever goes wrong.
+
+The token goes to the API's own host only: neither a redirect nor a `Link` leads it elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from ci_itest import __version__
+from ci_itest.errors import GitHubError
+from ci_itest.github.payload import number_at, object_at, objects_at, text_at, time_at
+from ci_itest.model.github import ChangedFile, Comment, Job, PullRequest, TimelineEvent, WorkflowRun
+
+if TYPE_CHECKING:
+    import requests
+
+_TIMEOUT_SECONDS = (5.0, 20.0)  # to connect, and between two bytes of the answer
+_RETRY_PAUSES_SECONDS = (0.5, 2.0)
+_PASSING_STATUSES = frozenset({500, 502, 503, 504})
+_REPEATABLE = frozenset({"GET", "PATCH", "DELETE"})
+_MAX_REDIRECTS = 3
+_MAX_PAGES = 100
+
+ACTIONS_LOGIN = "github-actions[bot]"
+
+_HINTS = {
+    401: "Check the token: it was not accepted.",
+    403: "The token lacks a permission, the conversation is locked, or a rate limit is reached.",
+    404: "It does not exist, or the token may not see it.",
+    410: "It is gone, or issues are switched off.",
+    422: "GitHub found the request invalid.",
+    429: "A rate limit is reached.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer below 400: its JSON (None for an empty body) and the address of the next page ("" for none)."""
+
+    content: object
+    next_url: str
+
+
+class GitHubApi:
+    """The REST API about one repository.
+
+    Reads, and writes that may be done twice, are tried three times when GitHub fails (5xx) or does not answer.
+    Every method raises GitHubError, with the HTTP status or 0 when no answer came.
+
+    Args:
+        api_url: "https://api.github.com", or that of a server of one's own.
+        token: Sent to `api_url`'s host only; "" asks as nobody.
+        repository: "owner/name".
+        pause: How to wait that many seconds.
+    """
+
+    def __init__(
+        self, api_url: str, token: str, *, repository: str, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._api_url = api_url.rstrip("/")
+        self._token = token
+        self._root = f"{self._api_url}/repos/{repository}"
+        self._pause = pause
+        self._session: requests.Session | None = None
+
+    def login(self) -> str:
+        """Who the token acts as; a workflow's own token may not ask, and is `github-actions[bot]`."""
+        try:
+            user = self._object(f"{self._api_url}/user", doing="ask who the token belongs to")
+        except GitHubError as error:
+            if error.status in (401, 403, 404):
+                return ACTIONS_LOGIN
+            raise
+        return text_at(user, "login") or ACTIONS_LOGIN
+
+    def pull_request(self, number: int) -> PullRequest:
+        """The pull request as it is now."""
+        doing = f"read pull request {number}"
+        found = self._object(f"{self._root}/pulls/{number}", doing=doing)
+        changed_file_count = found.get("changed_files")
+        created_at = time_at(found, "created_at")
+        head_sha = text_at(object_at(found, "head"), "sha")
+        if created_at is None or not head_sha or not isinstance(changed_file_count, int):
+            _refuse_shape(doing)
+        return PullRequest(
+            number=number,
+            head_sha=head_sha,
+            labels=tuple(text_at(label, "name") for label in objects_at(found, "labels")),
+            changed_file_count=changed_file_count,
+            created_at=created_at,
+        )
+
+    def labels(self, number: int) -> tuple[str, ...]:
+        """Names of the labels on an issue or pull request."""
+        items = self._items(f"/issues/{number}/labels", doing=f"list the labels of #{number}")
+        return tuple(text_at(item, "name") for item in items)
+
+    def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
+        """Every file a pull request changes; GitHub lists 3,000 at most."""
+        items = self._items(f"/pulls/{number}/files", doing=f"list the files of pull request {number}")
+        return tuple(_changed_file(item) for item in items)
+
+    def timeline(self, number: int) -> tuple[TimelineEvent, ...]:
+        """What happened to an issue or pull request, oldest first."""
+        items = self._items(f"/issues/{number}/timeline", doing=f"read the timeline of #{number}")
+        return tuple(_timeline_event(item) for item in items)
+
+    def permission(self, login: str) -> str:
+        """What somebody may do with the repository: "admin", "write", "read" or "none"."""
+        path = f"{self._root}/collaborators/{quote(login, safe='')}/permission"
+        try:
+            found = self._object(path, doing=f"ask for the permission of {login}")
+        except GitHubError as error:
+            if error.status == 404:
+                return "none"
+            raise
+        return text_at(found, "permission") or "none"
+
+    def runs(self, *, head_sha: str) -> tuple[WorkflowRun, ...]:
+        """The workflow runs on a head commit, of all workflows."""
+        doing = f"list the workflow runs of {head_sha}"
+        items = self._items("/actions/runs", doing=doing, key="workflow_runs", head_sha=head_sha)
+        return tuple(_workflow_run(item, doing=doing) for item in items)
+
+    def jobs(self, run_id: str) -> tuple[Job, ...]:
+        """The jobs of a run's newest attempt."""
+        items = self._items(
+            f"/actions/runs/{quote(run_id, safe='')}/jobs", doing=f"list the jobs of run {run_id}", key="jobs"
+        )
+        return tuple(
+            Job(name=text_at(item, "name"), status=text_at(item, "status"), conclusion=text_at(item, "conclusion"))
+            for item in items
+        )
+
+    def comments(self, number: int) -> tuple[Comment, ...]:
+        """Every comment on an issue or pull request, oldest first."""
+        doing = f"list the comments of #{number}"
+        return tuple(_comment(item, doing=doing) for item in self._items(f"/issues/{number}/comments", doing=doing))
+
+    def create_comment(self, number: int, body: str) -> Comment:
+        """A new comment. Tried once: after an error without a clear answer (0, 5xx) it may be there all the same."""
+        doing = f"comment on #{number}"
+        return self._comment("POST", f"/issues/{number}/comments", body, doing=doing)
+
+    def update_comment(self, comment_id: int, body: str) -> Comment:
+        """The comment with another text."""
+        return self._comment("PATCH", f"/issues/comments/{comment_id}", body, doing=f"update comment {comment_id}")
+
+    def delete_comment(self, comment_id: int) -> None:
+        """Take a comment away; one that is gone already is fine."""
+        try:
+            self._send("DELETE", f"{self._root}/issues/comments/{comment_id}", doing=f"delete comment {comment_id}")
+        except GitHubError as error:
+            if error.status not in (404, 410):
+                raise
+
+    def _comment(self, method: str, path: str, body: str, *, doing: str) -> Comment:
+        answer = self._send(method, f"{self._root}{path}", doing=doing, payload={"body": body})
+        return _comment(_as_object(answer.content, doing=doing), doing=doing)
+
+    def _object(self, url: str, *, doing: str) -> Mapping[str, object]:
+        return _as_object(self._send("GET", url, doing=doing).content, doing=doing)
+
+    def _items(self, path: str, *, doing: str, key: str = "", **query: str) -> Sequence[Mapping[str, object]]:
+        """The objects of all pages; `key` is where a page keeps its list, "" for a page that is the list."""
+        url = f"{self._root}{path}?{urlencode({'per_page': '100', **query})}"
+        return [item for page in self._pages(url, doing=doing) for item in _page_items(page, key, doing=doing)]
+
+    def _pages(self, url: str, *, doing: str) -> Iterator[object]:
+        for _ in range(_MAX_PAGES):
+            answer = self._send("GET", url, doing=doing)
+            yield answer.content
+            if not answer.next_url:
+                return
+            url = self._on_the_same_host(answer.next_url, doing=doing)
+        raise GitHubError(f"Cannot {doing}: there are more than {_MAX_PAGES} pages.")
+
+    def _send(self, method: str, url: str, *, doing: str, payload: Mapping[str, object] | None = None) -> _Answer:
+        pauses = _RETRY_PAUSES_SECONDS if method in _REPEATABLE else ()
+        for seconds in pauses:
+            try:
+                return self._send_once(method, url, doing=doing, payload=payload)
+            except GitHubError as error:
+                if error.status != 0 and error.status not in _PASSING_STATUSES:
+                    raise
+            self._pause(seconds)
+        return self._send_once(method, url, doing=doing, payload=payload)
+
+    def _send_once(self, method: str, url: str, *, doing: str, payload: Mapping[str, object] | None) -> _Answer:
+        for _ in range(_MAX_REDIRECTS + 1):
+            response = self._exchange(method, url, doing=doing, payload=payload)
+            if not response.is_redirect:
+                return _answer(response, doing=doing)
+            # A client that follows by itself would turn a POST into a GET; GitHub answers writes with 307.
+            if method != "GET" and response.status_code not in (307, 308):
+                _refuse(doing, response.status_code, "redirected a write")
+            location = urljoin(url, response.headers["location"])
+            url = self._on_the_same_host(location, doing=doing, status=response.status_code)
+        raise GitHubError(f"Cannot {doing}: more than {_MAX_REDIRECTS} redirects.", status=response.status_code)
+
+    def _exchange(
+        self, method: str, url: str, *, doing: str, payload: Mapping[str, object] | None
+    ) -> requests.Response:
+        import requests
+
+        if self._session is None:
+            self._session = self._new_session()
+        try:
+            return self._session.request(
+                method, url, json=payload, timeout=_TIMEOUT_SECONDS, allow_redirects=False, auth=self._authorise
+            )
+        except requests.RequestException as error:
+            host = urlsplit(url).netloc
+            raise GitHubError(
+                f"Cannot {doing}: no answer from {host} ({type(error).__name__}).",
+                hint="Check the network and GITHUB_API_URL.",
+            ) from error
+
+    def _new_session(self) -> requests.Session:
+        import requests
+
+        session = requests.Session()
+        session.headers.update(
+            {
+                "Accept": "application/vnd.github+json",
+                "X-GitHub-Api-Version": "2022-11-28",
+                "User-Agent": f"ci-itest/{__version__}",
+            }
+        )
+        return session
+
+    def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Set the token here: with an `auth` of our own, requests does not put a `.netrc` in its place."""
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+    def _on_the_same_host(self, url: str, *, doing: str, status: int = 200) -> str:
+        if _origin(url) != _origin(self._api_url):
+            host = urlsplit(url).netloc[:100]
+            raise GitHubError(f"Cannot {doing}: GitHub pointed to another host, {host!r}.", status=status)
+        return url
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:
+        return "", None, None
+
+
+def _answer(response: requests.Response, *, doing: str) -> _Answer:
+    if not response.ok:
+        _refuse(doing, response.status_code, _message(response.content))
+    try:
+        content = json.loads(response.content) if response.content.strip() else None
+    except (ValueError, RecursionError) as error:
+        raise GitHubError(f"Cannot {doing}: GitHub's answer is not JSON.", status=response.status_code) from error
+    return _Answer(content=content, next_url=response.links.get("next", {}).get("url", ""))
+
+
+def _message(body: bytes) -> str:
+    """GitHub's own words in an error's body, on one line."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(content, dict):
+        return ""
+    details = (text_at(error, "message") for error in objects_at(content, "errors"))
+    words = " ".join(" ".join([text_at(content, "message"), *details]).split())
+    return words[:300]
+
+
+def _refuse(doing: str, status: int, message: str) -> NoReturn:
+    words = f"{status} {message}".strip().rstrip(".")
+    raise GitHubError(f"Cannot {doing}: {words}.", hint=_HINTS.get(status, ""), status=status)
+
+
+def _refuse_shape(doing: str) -> NoReturn:
+    raise GitHubError(f"Cannot {doing}: GitHub's answer is not of the documented shape.", status=200)
+
+
+def _as_object(content: object, *, doing: str) -> Mapping[str, object]:
+    return content if isinstance(content, dict) else _refuse_shape(doing)
+
+
+def _page_items(page: object, key: str, *, doing: str) -> Sequence[Mapping[str, object]]:
+    items = _as_object(page, doing=doing).get(key) if key else page
+    if not isinstance(items, list):
+        _refuse_shape(doing)
+    return [_as_object(item, doing=doing) for item in items]
+
+
+def _changed_file(item: Mapping[str, object]) -> ChangedFile:
+    is_renamed = text_at(item, "status") == "renamed"
+    return ChangedFile(text_at(item, "filename"), text_at(item, "previous_filename") if is_renamed else "")
+
+
+def _timeline_event(item: Mapping[str, object]) -> TimelineEvent:
+    kind = text_at(item, "event")
+    actor = object_at(item, "actor")
+    return TimelineEvent(
+        kind=kind,
+        at=time_at(object_at(item, "committer"), "date") if kind == "committed" else time_at(item, "created_at"),
+        actor=text_at(actor, "login"),
+        is_bot=text_at(actor, "type") == "Bot",
+        label=text_at(object_at(item, "label"), "name"),
+    )
+
+
+def _workflow_run(item: Mapping[str, object], *, doing: str) -> WorkflowRun:
+    created_at = _time(item, "created_at", doing=doing)
+    return WorkflowRun(
+        id=str(number_at(item, "id")),
+        name=text_at(item, "name"),
+        path=text_at(item, "path").partition("@")[0],
+        event=text_at(item, "event"),
+        status=text_at(item, "status"),
+        conclusion=text_at(item, "conclusion"),
+        head_sha=text_at(item, "head_sha"),
+        head_branch=text_at(item, "head_branch"),
+        head_repository_id=number_at(object_at(item, "head_repository"), "id"),
+        pull_requests=tuple(number_at(pull, "number") for pull in objects_at(item, "pull_requests")),
+        attempt=number_at(item, "run_attempt") or 1,
+        created_at=created_at,
+        started_at=time_at(item, "run_started_at") or created_at,
+        url=text_at(item, "html_url"),
+    )
+
+
+def _time(item: Mapping[str, object], key: str, *, doing: str) -> datetime:
+    return time_at(item, key) or _refuse_shape(doing)
+
+
+def _comment(item: Mapping[str, object], *, doing: str) -> Comment:
+    comment_id = number_at(item, "id")
+    if not comment_id:
+        _refuse_shape(doing)
+    return Comment(
+        id=comment_id,
+        author=text_at(object_at(item, "user"), "login"),
+        body=text_at(item, "body"),
+        url=text_at(item, "html_url"),
+    )
