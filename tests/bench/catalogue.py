@@ -33,6 +33,7 @@ class ServiceImage:
         user_number: Its number and its group's, as in the official image.
         volume: "" for none.
         environment: `{version}` and `{major}` stand for the real version.
+        prepare: Shell script, run as root before the packages are installed.
         setup: Shell script, run as root in the finished file system. `{version}` and `{major}` as above.
         left_out: Patterns of paths that the layer does without.
         stop_signal: What `docker stop` sends.
@@ -51,6 +52,7 @@ class ServiceImage:
     volume: str = ""
     working_folder: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    prepare: str = ""
     setup: str = ""
     left_out: tuple[str, ...] = ()
     stop_signal: str = ""
@@ -80,6 +82,11 @@ POSTGRES = ServiceImage(
         "PG_VERSION": "{version}",
         "PGDATA": "/var/lib/postgresql/data",
     },
+    # The package would make a cluster of its own, for nobody.
+    prepare="""
+        mkdir /etc/postgresql-common
+        echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+    """,
     setup="""
         localedef -i en_US -c -f UTF-8 en_US.UTF-8
         rm -rf /var/lib/postgresql/* /etc/postgresql/*

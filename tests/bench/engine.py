@@ -112,13 +112,19 @@ def _version(host: str) -> str:
 
 
 def _check_may_start() -> None:
-    if os.geteuid() != 0:
-        denied = Path(DEFAULT_SOCKET).exists() and not os.access(DEFAULT_SOCKET, os.W_OK)
+    if os.geteuid() == 0:
+        return
+    if Path(DEFAULT_SOCKET).exists() and not os.access(DEFAULT_SOCKET, os.W_OK):
         raise BenchError(
-            f"No Docker engine answers at {DEFAULT_SOCKET}, and starting one takes root.",
-            hint="Join the group of that socket (mostly `docker`)." if denied else "Start Docker, or run this as root.",
+            f"The Docker engine at {DEFAULT_SOCKET} does not let this user in.",
+            hint="Join the group of that socket (mostly `docker`), or run this as root.",
             exit_code=3,
         )
+    raise BenchError(
+        f"No Docker engine answers at {DEFAULT_SOCKET}, and starting one takes root.",
+        hint="Start Docker, or run this as root.",
+        exit_code=3,
+    )
 
 
 def _started(settings: Settings) -> Engine:

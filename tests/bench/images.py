@@ -179,6 +179,8 @@ def _build_one(
 def _furnish(root: Path, machine: rootfs.Packages, image: ServiceImage, *, log: Path) -> str:
     """Turn a copy of the base into the service's file system; its version."""
     rootfs.add_user(root, image.user, number=image.user_number, home=image.home)
+    if image.prepare:
+        rootfs.shell(root, image.prepare, log=log)
     machine.install(root, image.packages, log=log)
     version = rootfs.package_version(root, image.version_of)
     if image.setup:

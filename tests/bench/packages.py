@@ -84,9 +84,11 @@ def provide(settings: Settings, needs: Iterable[Need]) -> None:
         return
     check_may_install(packages)
     log = settings.log("packages")
-    with timed("packages", f"installed {', '.join(packages)}"), _services_held_back():
+    with _services_held_back():
         _fetch_lists(log)
-        _apt(["install", "--yes", "--no-install-recommends", *_available(packages)], log=log)
+        packages = _available(packages)
+        with timed("packages", f"installed {', '.join(packages)}"):
+            _apt(["install", "--yes", "--no-install-recommends", *packages], log=log)
     if still_missing := missing(needs):
         raise BenchError(f"apt has no {', '.join(still_missing)} here.", hint="Install the program by other means.")
 

@@ -125,7 +125,7 @@ class Packages:
                     f'Dir::State::Lists "{self._folder / "lists"}";',
                     f'Dir::State::Status "{root / "var/lib/dpkg/status"}";',
                     f'DPkg::Chroot-Directory "{root}";',
-                    'DPkg::Options:: "--force-unsafe-io";',
+                    'DPkg::Options { "--force-unsafe-io"; "--force-confold"; };',
                     f'APT::Architecture "{self._distribution.architecture}";',
                     'APT::Sandbox::User "root";',
                     'Acquire::Languages "none";',

@@ -19,7 +19,7 @@ class BenchError(Exception):
 
     Attributes:
         hint: What to do about it, "" where there is no better advice than the message.
-        exit_code: 3 where no Docker engine is possible (as ci-itest itself says it), else 1.
+        exit_code: 3 where no Docker engine is possible (as ci-itest itself says it), 2 for a wrong setting, else 1.
     """
 
     def __init__(self, message: str, *, hint: str = "", exit_code: int = 1) -> None:
@@ -61,7 +61,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """CI_ITEST_BENCH_CACHE and CI_ITEST_BENCH_PORT over the defaults."""
     port = environment.get("CI_ITEST_BENCH_PORT", str(DEFAULT_PORT))
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise BenchError(f"CI_ITEST_BENCH_PORT is {port!r}.", hint="Give a port number from 1 to 65535.")
+        raise BenchError(f"CI_ITEST_BENCH_PORT is {port!r}.", hint="Give a port number from 1 to 65535.", exit_code=2)
     return Settings(
         cache=_cache_folder(environment),
         registry_port=int(port),
