@@ -46,3 +46,16 @@ def _start_of_last_block(marked: list[int]) -> int:
             break
         start = index
     return start
+
+
+def marked_lines(text: str) -> list[tuple[str, str]]:
+    """The lines with what they are: `e` what went wrong, `at` where, `cut` what is left out, "" the rest."""
+    return [(_mark(line), line) for line in text.split("\n")]
+
+
+def _mark(line: str) -> str:
+    if line.startswith("E ") or line == "E":
+        return "e"
+    if line.startswith("> "):
+        return "at"
+    return "cut" if line.startswith("… ") else ""

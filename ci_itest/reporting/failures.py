@@ -81,6 +81,12 @@ class CaseView:
     logs: tuple[ServiceLog, ...] = ()
     replay: str = ""
 
+    @property
+    def short_name(self) -> str:
+        """The name without its file and classes."""
+        before_parameters, bracket, parameters = self.name.partition("[")
+        return (before_parameters.rpartition("::")[2] or before_parameters) + bracket + parameters
+
 
 @dataclass(frozen=True, slots=True)
 class CauseView:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci_itest.errors import FileError, SettingsError
 from ci_itest.reporting import sanitise, wording
+from ci_itest.reporting.excerpt import marked_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -82,7 +83,7 @@ def _html_environment() -> Environment:
         return sanitise.one_line(text, limit)
 
     environment = _environment(autoescape=True, finalize=shown)
-    environment.filters |= {"line": line, "block": sanitise.block, "trusted": Markup}
+    environment.filters |= {"line": line, "block": sanitise.block, "trace": marked_lines, "trusted": Markup}
     return environment
 
 

@@ -69,6 +69,7 @@ class ReportView:
         plan_words: How well the plan held.
         phase_kinds: Phases that the shards' bars show.
         shards_reported: `8 of 8 shards`.
+        replay_target: What `ci-itest replay` takes for this run, "" when there is nothing.
         cases: Every case of the run, for the list of all.
         shard_labels: By suite and index.
     """
@@ -103,6 +104,7 @@ class ReportView:
     facts: tuple[Fact, ...]
     notes: tuple[str, ...]
     links: Links
+    replay_target: str
     wall: str
     updated: str
     tool: str
@@ -183,6 +185,7 @@ def report_view(
         facts=_facts(run, links),
         notes=run.notes,
         links=links,
+        replay_target=context.replay_target,
         wall=duration(wall_seconds(run)),
         updated=moment(at),
         tool=f"ci-itest {__version__}",

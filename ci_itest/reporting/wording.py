@@ -38,13 +38,13 @@ def duration(seconds: float) -> str:
 
 
 def difference(real: float, planned: float) -> str:
-    """How far a figure is from its plan: `+7 %`, `-12 %`, `as planned` below half a percent, "" without a plan."""
+    """How far a figure is from its plan: `+7 %`, `−12 %`, `as planned` below half a percent, "" without a plan."""
     if planned <= 0:
         return ""
     percent = round((real / planned - 1) * 100)
     if percent == 0:
         return "as planned"
-    return f"{'+' if percent > 0 else '−'}{abs(percent):,} %"
+    return f"{'+' if percent > 0 else '−'}{abs(percent):,}\u00a0%"
 
 
 def times(ratio: float) -> str:

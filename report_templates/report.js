@@ -1,0 +1,264 @@
+"use strict";
+// The list of all cases. Foreign text reaches the page through textContent only.
+(() => {
+  const WORDS = { p: "✓ passed", f: "✕ failed", r: "↻ recovered", s: "– skipped", q: "◌ quarantined", m: "! missing" };
+  const TONES = { p: "good", f: "bad", r: "warn", s: "muted", q: "muted", m: "warn" };
+  const RANK = "fmrqsp";
+  const MOST_ROWS = 250000; // 36 px each: browsers stop at some 17 million px
+  const byId = (id) => document.getElementById(id);
+
+  function element(tag, className, text) {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+
+  function seconds(ms) {
+    if (ms < 100) return ms + " ms";
+    if (ms < 9995) return (ms / 1000).toFixed(2) + " s";
+    if (ms < 59950) return (ms / 1000).toFixed(1) + " s";
+    const whole = Math.round(ms / 1000);
+    return Math.floor(whole / 60) + "m " + (whole % 60) + "s";
+  }
+
+  async function unpack(id) {
+    const packed = atob(byId(id).textContent.trim());
+    const bytes = Uint8Array.from(packed, (char) => char.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return JSON.parse(await new Response(stream).text());
+  }
+
+  function addCopyButton(box) {
+    const button = element("button", "copy", "Copy");
+    button.type = "button";
+    button.addEventListener("click", async () => {
+      const code = box.querySelector("code");
+      try {
+        await navigator.clipboard.writeText(code.textContent);
+        button.textContent = "Copied";
+      } catch {
+        getSelection().selectAllChildren(code);
+        button.textContent = "Selected";
+      }
+      setTimeout(() => { button.textContent = "Copy"; }, 1600);
+    });
+    box.append(button);
+  }
+
+  function commandBox(command) {
+    const box = element("div", "command");
+    box.append(element("code", "", command));
+    addCopyButton(box);
+    return box;
+  }
+
+  document.querySelectorAll(".command").forEach(addCopyButton);
+  function openTarget() {
+    const target = location.hash.startsWith("#cause-") && byId(location.hash.slice(1));
+    if (target) target.open = true;
+  }
+  addEventListener("hashchange", openTarget);
+  openTarget();
+  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
+
+  const list = byId("list");
+  if (!list) return;
+  if (typeof DecompressionStream === "undefined") {
+    byId("count").textContent = "This browser cannot unpack the list of all tests; everything above is complete.";
+    return;
+  }
+
+  async function start() {
+    const data = await unpack("case-data");
+    const total = data.name.length;
+    const keys = new Array(total);
+    const narrow = matchMedia("(max-width: 760px)");
+    const spacer = list.firstElementChild;
+    const state = { text: "", verdicts: new Set(), shard: "", sort: "verdict" };
+    let texts = null, shown = [], active = -1, pool = new Map();
+    const rowHeight = () => (narrow.matches ? 56 : 36);
+    const fileOf = (index) => data.files[data.file[index]];
+    const nodeId = (index) => (fileOf(index) ? fileOf(index) + "::" + data.name[index] : data.name[index]);
+    const keyOf = (index) => data.suites[data.suite[index]] + "/" + nodeId(index);
+    const searched = (index) => keys[index] ?? (keys[index] = nodeId(index).toLowerCase());
+
+    const orders = {
+      name: () => 0,
+      time: (a, b) => data.ms[b] - data.ms[a],
+      verdict: (a, b) => RANK.indexOf(data.verdict[a]) - RANK.indexOf(data.verdict[b]),
+    };
+
+    function choose() {
+      const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
+      shown = [];
+      for (let index = 0; index < total; index++) {
+        if (state.verdicts.size && !state.verdicts.has(data.verdict[index])) continue;
+        if (state.shard !== "" && data.shard[index] !== +state.shard) continue;
+        if (words.length && !words.every((word) => searched(index).includes(word))) continue;
+        shown.push(index);
+      }
+      shown.sort((a, b) => orders[state.sort](a, b) || a - b);
+      const count = shown.length;
+      const cut = count > MOST_ROWS ? " (the first " + MOST_ROWS.toLocaleString("en") + " listed)" : "";
+      byId("count").textContent = count.toLocaleString("en") + " of " + total.toLocaleString("en") + " tests" + cut;
+      shown.length = Math.min(count, MOST_ROWS);
+      active = -1;
+      list.scrollTop = 0;
+      list.removeAttribute("aria-activedescendant");
+      list.setAttribute("aria-rowcount", String(count));
+      redraw();
+    }
+
+    function redraw() {
+      spacer.replaceChildren();
+      pool = new Map();
+      spacer.style.height = shown.length * rowHeight() + "px";
+      draw();
+    }
+
+    function draw() {
+      const height = rowHeight();
+      const first = Math.max(Math.floor(list.scrollTop / height) - 6, 0);
+      const last = Math.min(first + Math.ceil(list.clientHeight / height) + 12, shown.length);
+      for (const [place, row] of pool) {
+        if (place < first || place >= last) { row.remove(); pool.delete(place); }
+      }
+      for (let place = first; place < last; place++) {
+        if (!pool.has(place)) { pool.set(place, makeRow(place, height)); spacer.append(pool.get(place)); }
+        pool.get(place).classList.toggle("active", place === active);
+      }
+    }
+
+    function makeRow(place, height) {
+      const index = shown[place], verdict = data.verdict[index];
+      const row = element("div", "row");
+      row.id = "row-" + place;
+      row.setAttribute("role", "row");
+      row.setAttribute("aria-rowindex", String(place + 1));
+      row.style.top = place * height + "px";
+      const name = element("span", "name mono");
+      name.title = nodeId(index);
+      if (fileOf(index)) name.append(element("span", "file", fileOf(index) + "::"));
+      name.append(element("span", "", data.name[index]));
+      const cells = [
+        element("span", "verdict " + TONES[verdict], WORDS[verdict]), name,
+        element("span", "shard", data.shard[index] < 0 ? "" : "shard " + data.shards[data.shard[index]]),
+        element("span", "time num", seconds(data.ms[index])),
+      ];
+      cells.forEach((cell) => cell.setAttribute("role", "cell"));
+      row.append(...cells);
+      row.addEventListener("click", () => { move(place); show(index); });
+      return row;
+    }
+
+    function move(place) {
+      if (!shown.length) return;
+      active = Math.min(Math.max(place, 0), shown.length - 1);
+      const top = active * rowHeight();
+      if (top < list.scrollTop) list.scrollTop = top;
+      else if (top + rowHeight() > list.scrollTop + list.clientHeight) list.scrollTop = top + rowHeight() - list.clientHeight;
+      draw();
+      list.setAttribute("aria-activedescendant", "row-" + active);
+    }
+
+    async function show(index) {
+      texts ??= await unpack("case-texts");
+      const more = texts[index] ?? {};
+      const body = byId("case-body"), verdict = data.verdict[index];
+      byId("case-name").textContent = nodeId(index);
+      const parts = [WORDS[verdict], seconds(data.ms[index])];
+      if (data.shard[index] >= 0) parts.push("shard " + data.shards[data.shard[index]]);
+      body.replaceChildren(element("p", "", parts.join(" · ")));
+      if (more.note) body.append(element("p", "", more.note));
+      for (const attempt of more.attempts ?? []) body.append(element("p", "muted", attempt));
+      for (const [title, text] of more.texts ?? []) {
+        body.append(element("h3", "", title));
+        const block = element("pre", "", text);
+        block.tabIndex = 0;
+        body.append(block);
+      }
+      if (more.replay) body.append(element("h3", "", "Reproduce"), commandBox(more.replay));
+      if (more.url) {
+        const link = element("a", "", "Show the file");
+        link.href = more.url;
+        body.append(link);
+      }
+      if (more.cut) body.append(element("p", "muted", "The text is left out here to keep the page small; the run's artifacts have it."));
+      remember(keyOf(index));
+      if (!byId("case").open) byId("case").showModal();
+    }
+
+    function remember(key) {
+      const said = new URLSearchParams();
+      if (state.text) said.set("q", state.text);
+      if (state.verdicts.size) said.set("v", [...state.verdicts].join(""));
+      if (state.shard !== "") said.set("s", data.shards[state.shard]);
+      if (state.sort !== "verdict") said.set("sort", state.sort);
+      if (key) said.set("t", key);
+      const hash = said.toString();
+      history.replaceState(null, "", hash ? "#" + hash : location.pathname + location.search);
+    }
+
+    function recall() {
+      if (location.hash.startsWith("#cause-") || !location.hash.includes("=")) return false;
+      const said = new URLSearchParams(location.hash.slice(1));
+      state.text = said.get("q") ?? "";
+      state.verdicts = new Set([...(said.get("v") ?? "")].filter((one) => one in WORDS));
+      const shard = data.shards.indexOf(said.get("s") ?? "");
+      state.shard = shard < 0 ? "" : String(shard);
+      state.sort = said.get("sort") in orders ? said.get("sort") : "verdict";
+      controls();
+      choose();
+      const key = said.get("t");
+      const index = key === null ? -1 : data.name.findIndex((_, one) => keyOf(one) === key);
+      if (index >= 0) show(index);
+      return true;
+    }
+
+    function controls() {
+      byId("search").value = state.text;
+      byId("sort").value = state.sort;
+      byId("shard").value = state.shard;
+      byId("chips").querySelectorAll("button").forEach((one) => one.setAttribute("aria-pressed", String(state.verdicts.has(one.value))));
+    }
+
+    function changed() { choose(); remember(""); }
+
+    for (const verdict of RANK) {
+      const count = data.verdict.split(verdict).length - 1;
+      if (!count) continue;
+      const chip = element("button", "", WORDS[verdict] + " " + count.toLocaleString("en"));
+      chip.type = "button";
+      chip.value = verdict;
+      chip.setAttribute("aria-pressed", "false");
+      chip.addEventListener("click", () => {
+        if (!state.verdicts.delete(verdict)) state.verdicts.add(verdict);
+        controls();
+        changed();
+      });
+      byId("chips").append(chip);
+    }
+    data.shards.forEach((label, index) => byId("shard").append(new Option("shard " + label, String(index))));
+    byId("search").addEventListener("input", (event) => { state.text = event.target.value; changed(); });
+    byId("sort").addEventListener("change", (event) => { state.sort = event.target.value; changed(); });
+    byId("shard").addEventListener("change", (event) => { state.shard = event.target.value; changed(); });
+    byId("close").addEventListener("click", () => byId("case").close());
+    byId("case").addEventListener("close", () => remember(""));
+    list.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
+    list.addEventListener("keydown", (event) => {
+      const page = Math.floor(list.clientHeight / rowHeight());
+      const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity }[event.key];
+      if (step) { event.preventDefault(); move(active + step); }
+      else if (event.key === "Enter" && active >= 0) show(shown[active]);
+    });
+    narrow.addEventListener("change", redraw);
+    addEventListener("resize", draw);
+    addEventListener("hashchange", recall);
+    byId("tools").hidden = false;
+    list.hidden = false;
+    if (!recall()) choose();
+  }
+
+  start().catch((error) => { byId("count").textContent = "The list of all tests cannot be shown: " + error.message; });
+})();
