@@ -1,0 +1,159 @@
+"""Start one service and wait until it serves; say all there is to say when it does not."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ci_itest.containers.block import Block
+from ci_itest.containers.engine import LOOPBACK, ContainerRequest, ContainerState, Engine
+from ci_itest.containers.gate import Gate
+from ci_itest.containers.known_images import ADDRESS
+from ci_itest.containers.readiness import check_words, probe_for
+from ci_itest.errors import EngineError, ServiceError
+from ci_itest.masking import Masker
+from ci_itest.model.services import ServiceSpec
+from ci_itest.waiting import DeadlinePassed, wait_until
+
+LOG_LINES = 20
+"""Last lines of a service's log that an error shows."""
+
+_LOOK_SECONDS = 0.15  # between two looks at whether a container that does not serve yet still runs
+_PORT_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A service that serves.
+
+    Attributes:
+        ports: Port inside, to the published one.
+        seconds: From the request to start it.
+    """
+
+    container: str
+    ports: Mapping[int, int]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Launcher:
+    """What every service of a block is started with."""
+
+    engine: Engine
+    block: Block
+    gate: Gate
+    mask: Masker
+
+    def launch(self, spec: ServiceSpec, *, image: str, network: str) -> Launched:
+        """Start the service and wait until it serves.
+
+        Raises:
+            ServiceError: It ended before, or did not serve in time, with the last lines of its log.
+            EngineError: The engine does not start it.
+            Cancelled: The gate was closed meanwhile.
+        """
+        began = time.monotonic()
+        with self.gate.entered():
+            container = self._run(spec, image=image, network=network)
+        ports = self._await_ready(spec, container, deadline=began + spec.ready_seconds)
+        return Launched(container, ports, time.monotonic() - began)
+
+    def _run(self, spec: ServiceSpec, *, image: str, network: str) -> str:
+        attempt = 1
+        while True:
+            try:
+                return self.engine.run_container(self._request(spec, image=image, network=network))
+            except EngineError as error:
+                # A port that we had to choose ourselves may have been taken in between.
+                if attempt == _PORT_ATTEMPTS or not (_names_its_address(spec) and _is_taken_port(error)):
+                    raise
+            attempt += 1
+
+    def _request(self, spec: ServiceSpec, *, image: str, network: str) -> ContainerRequest:
+        ports = {port: 0 for port in (spec.port, *spec.ports.values()) if port}
+        environment = spec.environment
+        if _names_its_address(spec):
+            ports[spec.port] = _free_port()
+            address = f"{self.engine.host}:{ports[spec.port]}"
+            environment = {name: value.replace(ADDRESS, address) for name, value in environment.items()}
+        return ContainerRequest(
+            name=f"{self.block.name}-{spec.name}",
+            image=image,
+            labels=self.block.service_labels(spec.name),
+            network=network,
+            alias=spec.name,
+            environment=environment,
+            command=spec.command,
+            tmpfs=spec.tmpfs,
+            ports=ports,
+        )
+
+    def _await_ready(self, spec: ServiceSpec, container: str, *, deadline: float) -> Mapping[int, int]:
+        """The published ports, once the service serves."""
+        state = self._running_state(spec, container, last_seen="nothing yet")
+        probe = probe_for(
+            spec,
+            engine=self.engine,
+            container=container,
+            host=self.engine.host,
+            port=state.ports.get(spec.port, 0),
+        )
+        looked_at = time.monotonic()
+
+        def check() -> str:
+            nonlocal looked_at
+            self.gate.check()
+            seen = probe()
+            if seen and time.monotonic() - looked_at >= _LOOK_SECONDS:
+                self._running_state(spec, container, last_seen=seen)
+                looked_at = time.monotonic()
+            return seen
+
+        try:
+            wait_until(check, within_seconds=deadline - time.monotonic())
+        except DeadlinePassed as passed:
+            what = f"was not ready within {spec.ready_seconds:g} s"
+            raise self._failure(spec, container, what, last_seen=passed.last_seen) from passed
+        return state.ports
+
+    def _running_state(self, spec: ServiceSpec, container: str, *, last_seen: str) -> ContainerState:
+        state = self.engine.state(container)
+        if not state.is_running:
+            what = f"exited before it was ready, {exit_words(state)}"
+            raise self._failure(spec, container, what, last_seen=last_seen)
+        return state
+
+    def _failure(self, spec: ServiceSpec, container: str, what: str, *, last_seen: str) -> ServiceError:
+        lines = list(self.engine.log_lines(container, tail=LOG_LINES)) or ["(it wrote nothing)"]
+        log = "\n".join(f"    {line}" for line in lines)
+        return ServiceError(
+            self.mask(
+                f"Service {spec.name} ({spec.image}) {what}.\n"
+                f"  waited for: {check_words(spec.ready)}\n"
+                f"  last seen: {last_seen}\n"
+                f"  its last log lines:\n{log}"
+            )
+        )
+
+
+def exit_words(state: ContainerState) -> str:
+    """How a container ended: "with exit code 137, killed for using too much memory"."""
+    memory = ", killed for using too much memory" if state.is_out_of_memory else ""
+    return f"with exit code {state.exit_code}{memory}"
+
+
+def _names_its_address(spec: ServiceSpec) -> bool:
+    return bool(spec.port) and any(ADDRESS in value for value in spec.environment.values())
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind((LOOPBACK, 0))
+        return int(listening.getsockname()[1])
+
+
+def _is_taken_port(error: EngineError) -> bool:
+    return "already allocated" in error.message or "already in use" in error.message
