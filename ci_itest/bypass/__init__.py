@@ -1,0 +1,1 @@
+"""When a pull request may skip the suite; pure."""
