@@ -64,6 +64,17 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def refuse_cut_off(connection: Connection, name: str) -> None:
+    """DamagedHistoryError when a SQLite file ends inside a page: SQLite itself would read zeros there."""
+    page_bytes = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+    try:
+        size_bytes = Path(name).stat().st_size
+    except OSError as error:
+        raise HistoryError(f"Cannot read the history {name}: {error.strerror}.") from error
+    if size_bytes % page_bytes:
+        raise damaged(name, f"it ends after {size_bytes} bytes, inside a page of {page_bytes}")
+
+
 def give_back_space(engine: Engine) -> None:
     """Shrink a SQLite file of which more than a quarter is empty."""
     connection = engine.raw_connection()
@@ -84,6 +95,8 @@ def door(name: str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         _refuse(name, error.orig, cause=error)
+    except UnicodeDecodeError as error:  # the driver's, over a message that quotes a damaged schema
+        raise damaged(name, error) from error
     except sqlite3.Error as error:  # from the listeners, which SQLAlchemy does not wrap
         _refuse(name, error, cause=error)
     except (SQLAlchemyError, ImportError, OverflowError) as error:

@@ -59,10 +59,10 @@ def suites(*, repository: str) -> Select[Any]:
 
 
 def last_runs(suite: str, *, repository: str, branches: Collection[str] | None, limit: int) -> Select[Any]:
-    """Every attempt to count of the suite's last complete, trusted runs: run id, attempts in order, newest run first.
+    """Every attempt to count of the suite's last complete, trusted runs: the newest first.
 
     A run is complete as soon as one attempt is; the attempts before that one count too, as theirs are the shards that
-    it took over.
+    it took over. Columns: our number, the CI's run id, start.
     """
     other, part = runs.alias(), shards.alias()
     has_suite = exists(
@@ -101,7 +101,7 @@ def last_runs(suite: str, *, repository: str, branches: Collection[str] | None, 
             & (runs.c.run_attempt <= newest.c.last_attempt),
         )
         .where(runs.c.is_trusted)
-        .order_by(newest.c.newest_us.desc(), newest.c.newest_id.desc(), runs.c.run_attempt)
+        .order_by(newest.c.newest_us.desc(), newest.c.newest_id.desc(), runs.c.run_attempt.desc())
     )
 
 

@@ -176,19 +176,17 @@ def to_iso(epoch_us: int) -> str:
     return (_EPOCH + timedelta(microseconds=epoch_us)).isoformat()
 
 
-def timings_by_case(
-    started_us: int, rows: Iterable[tuple[int, int, int, int]], *, into: dict[int, RunTiming] | None = None
-) -> dict[int, RunTiming]:
-    """One run's timings by the case's number, from rows of case, setup, call and teardown in microseconds.
-
-    Args:
-        into: Timings of the run's earlier attempts, which these replace.
-    """
-    timings = {} if into is None else into
+def add_timings(
+    measured: Iterable[tuple[int, int, int, int]], *, started_us: int, into: dict[int, list[RunTiming]]
+) -> None:
+    """Add one run's timings to those of each case, from rows of case, setup, call and teardown in microseconds."""
     started_at = to_iso(started_us)
-    for case_id, setup, call, teardown in rows:
-        timings[case_id] = RunTiming(started_at, setup / 1e6, call / 1e6, teardown / 1e6)
-    return timings
+    for case_id, setup, call, teardown in measured:
+        timing = RunTiming(started_at, setup / 1e6, call / 1e6, teardown / 1e6)
+        if timings := into.get(case_id):
+            timings.append(timing)
+        else:
+            into[case_id] = [timing]
 
 
 def accuracy_of(row: Any, *, ci_run_id: str, started_us: int) -> ShardAccuracy:

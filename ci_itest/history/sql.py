@@ -5,7 +5,8 @@ Importing this module imports SQLAlchemy (some 0.3 s of CPU): import it where a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import gc
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
@@ -18,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ci_itest.errors import HistoryError
 from ci_itest.history import queries, rows, schema
-from ci_itest.history.database import WRITES, damaged, database_url, door, engine_for, give_back_space
+from ci_itest.history.database import WRITES, damaged, database_url, door, engine_for, give_back_space, refuse_cut_off
 from ci_itest.history.store import LAST_RUNS
 from ci_itest.model.cases import CaseId
 from ci_itest.model.history import CaseTimings, RunSummary, RunTiming, ShardAccuracy
@@ -64,18 +65,20 @@ class SqlHistory:
             part = rows.new_part(run, recorded=recorded)
             run_id = connection.execute(insert(schema.runs).values(row).returning(schema.runs.c.id)).scalar_one()
             _insert(connection, schema.shards, rows.shard_rows(part, run_id=run_id))
-            _insert_results(connection, part, run_id=run_id, repository_id=repository_id)
+            case_ids = _number_cases(
+                connection, (case.case for case in part.cases), repository_id=repository_id, name=self._name
+            )
+            _insert_results(connection, part, run_id=run_id, case_ids=case_ids)
         return True
 
     def timings(
         self, suite: str, *, repository: str, branches: Collection[str] | None, last_runs: int = LAST_RUNS
     ) -> tuple[CaseTimings, ...]:
-        with self._reading() as connection:
+        with _collector_paused(), self._reading() as connection:
             found = queries.last_runs(suite, repository=repository, branches=branches, limit=last_runs)
             by_case: dict[int, list[RunTiming]] = {}
             for _, attempts in groupby(connection.execute(found).all(), key=itemgetter(1)):
-                for case_id, timing in _run_timings(connection, attempts).items():
-                    by_case.setdefault(case_id, []).append(timing)
+                _add_timings(connection, list(attempts), into=by_case)
             named = connection.execute(queries.suite_cases(suite, repository=repository)).all()
             return tuple(
                 CaseTimings(CaseId(suite, file, name), tuple(by_case[case_id]))
@@ -144,6 +147,8 @@ class SqlHistory:
     def _prepare(self) -> None:
         """Make the tables where there are none, and refuse those of another schema or program."""
         with self._reading() as connection:
+            if self._engine.dialect.name == "sqlite":
+                refuse_cut_off(connection, self._name)
             if _is_prepared(connection, name=self._name):
                 return
         with self._transaction(writes=True) as connection:
@@ -162,7 +167,7 @@ def _is_prepared(connection: Connection, *, name: str) -> bool:
             f"{name} is no history of ci-itest: it holds the table {sorted(tables)[0]!r}.",
             hint="Give the history a file or database of its own.",
         )
-    found = int(connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == "schema")).scalar_one())
+    found = int(connection.scalar(select(schema.meta.c.value).where(schema.meta.c.name == "schema")) or 0)
     if found > schema.SCHEMA:
         raise HistoryError(
             f"The history {name} is of schema {found}; this version reads up to schema {schema.SCHEMA}.",
@@ -183,21 +188,32 @@ def _repository_id(connection: Connection, name: str) -> int:
     return int(found)
 
 
-def _insert_results(connection: Connection, part: rows.RunPart, *, run_id: int, repository_id: int) -> None:
-    by_digest = {rows.case_digest(case.case): case for case in part.cases}
-    known = _case_ids(connection, repository_id)
-    new = {digest: case.case for digest, case in by_digest.items() if digest not in known}
-    if new:
-        _insert(connection, schema.cases, rows.case_rows(new, repository_id=repository_id))
-        known = _case_ids(connection, repository_id)
-    numbered = sorted(((known[digest], case) for digest, case in by_digest.items()), key=itemgetter(0))
+def _insert_results(connection: Connection, part: rows.RunPart, *, run_id: int, case_ids: Mapping[CaseId, int]) -> None:
+    # In the order of the table's key, which SQLite then only appends to; names that are stored alike have one number.
+    numbered = sorted({case_ids[case.case]: case for case in part.cases}.items(), key=itemgetter(0))
     _insert(connection, schema.results, [rows.result_row(case, run_id=run_id, case_id=id_) for id_, case in numbered])
     failures = [row for id_, case in numbered for row in rows.failure_rows(case, run_id=run_id, case_id=id_)]
     _insert(connection, schema.failures, failures)
 
 
+def _number_cases(
+    connection: Connection, cases: Iterable[CaseId], *, repository_id: int, name: str
+) -> dict[CaseId, int]:
+    """The number of each case; new ones are made."""
+    digests = {case: rows.case_digest(case) for case in cases}
+    by_digest = {digest: case for case, digest in digests.items()}
+    known = _case_ids(connection, repository_id)
+    new = {digest: case for digest, case in by_digest.items() if digest not in known}
+    if new:
+        _insert(connection, schema.cases, rows.case_rows(new, repository_id=repository_id))
+        known = _case_ids(connection, repository_id)
+    if lost := by_digest.keys() - known.keys():
+        raise damaged(name, f"{len(lost)} cases cannot be read back")
+    return {case: known[digest] for case, digest in digests.items()}
+
+
 def _case_ids(connection: Connection, repository_id: int) -> dict[bytes, int]:
-    return dict(connection.execute(queries.case_ids(repository_id)).tuples().all())
+    return dict(connection.execute(queries.case_ids(repository_id)).all())
 
 
 def _insert(connection: Connection, table: Any, values: Sequence[rows.Row]) -> None:
@@ -205,12 +221,30 @@ def _insert(connection: Connection, table: Any, values: Sequence[rows.Row]) -> N
         connection.execute(insert(table), values)
 
 
-def _run_timings(connection: Connection, attempts: Iterator[Any]) -> dict[int, RunTiming]:
-    """The timings of one run: those of its attempts, a later attempt's over an earlier one's."""
-    timings: dict[int, RunTiming] = {}
+def _add_timings(connection: Connection, attempts: Sequence[Any], *, into: dict[int, list[RunTiming]]) -> None:
+    """Add what one run measured; of a case that several of its attempts ran, the newest attempt, which comes first."""
+    seen: set[int] = set()
     for run_id, _, started_us in attempts:
-        rows.timings_by_case(started_us, connection.execute(queries.measured(run_id)).tuples(), into=timings)
-    return timings
+        measured: Iterable[Any] = connection.execute(queries.measured(run_id))
+        if len(attempts) > 1:
+            measured = [row for row in measured if row[0] not in seen]
+            seen.update(row[0] for row in measured)
+        rows.add_timings(measured, started_us=started_us, into=into)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No search for reference cycles meanwhile.
+
+    A million timings hold none, and searching them again and again as they are made takes a third of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _suite_accuracy(
@@ -220,7 +254,8 @@ def _suite_accuracy(
     found = queries.last_runs(suite, repository=repository, branches=branches, limit=1)
     for run_id, ci_run_id, started_us in connection.execute(found).all():
         for row in connection.execute(queries.shards_of(run_id, suite=suite)):
-            shards[row.shard_index] = rows.accuracy_of(row, ci_run_id=ci_run_id, started_us=started_us)
+            shard = rows.accuracy_of(row, ci_run_id=ci_run_id, started_us=started_us)
+            shards.setdefault(shard.index, shard)
     return [shards[index] for index in sorted(shards)]
 
 
