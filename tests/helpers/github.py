@@ -2,7 +2,8 @@
 
 In a test: `with running() as github:`, then `github.url`, `github.token`, and the methods that make things happen.
 As a program: `python -m tests.helpers.github --port 0 --state FILE` prints its address on the first line and keeps
-its whole state in FILE as JSON; it starts from FILE when that is there. `POST /_double/faults` plans a fault then.
+its whole state in FILE as JSON; it starts from FILE when that is there. Then `GET /_double/state` tells the state,
+`POST /_double/state` replaces the parts it is sent, and `POST /_double/faults` plans a fault.
 """
 
 from __future__ import annotations
@@ -281,6 +282,16 @@ class GitHub:
             temporary.write_text(json.dumps(self.state, indent=1))
             temporary.replace(self._file)
 
+    def control(self, route: str, sent: bytes) -> tuple[int, Json | None]:
+        """What a test in another process may do: look at the state, replace parts of it, plan a fault."""
+        with self.lock:
+            if route == "POST /_double/faults":
+                self.fail(**json.loads(sent))
+            elif route == "POST /_double/state":
+                self.state.update(json.loads(sent))
+                self.keep()
+            return (200, self.state) if route == "GET /_double/state" else (204, None)
+
     # What it answers -------------------------------------------------------------------------------------------
 
     def take_fault(self, method: str, path: str) -> Fault | None:
@@ -490,9 +501,8 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
             path, _, query = self.path.partition("?")
             length = int(self.headers.get("Content-Length") or 0)
             sent = self.rfile.read(length)
-            if path == "/_double/faults" and self.command == "POST":
-                github.fail(**json.loads(sent))
-                self._send(204, None, {})
+            if path.startswith("/_double/"):
+                self._send(*github.control(f"{self.command} {path}", sent), {})
                 return
             fault = github.take_fault(self.command, path)
             if fault is not None and fault.latency_seconds:
