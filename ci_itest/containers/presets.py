@@ -71,10 +71,9 @@ def _credentials(preset: KnownImage, *, environment: Mapping[str, str], command:
     from_environment = {
         name: environment[variable] for name, variable in preset.credentials.items() if environment.get(variable)
     }
-    following = (*command[1:], "")
     options = [
-        argument.split("=", 1) if "=" in argument else [argument, value]
-        for argument, value in zip(command, following, strict=True)
+        argument.split("=", 1) if "=" in argument else [argument, following]
+        for argument, following in zip(command, (*command[1:], ""), strict=False)
     ]
     from_command = {preset.options[option]: value for option, value in options if option in preset.options and value}
     return from_environment | from_command
