@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ci_itest.bypass.globs import matches, matches_any
@@ -74,6 +74,7 @@ def test_the_pattern_does_not_mean_the_path(pattern: str, path: str) -> None:
     assert not matches(path, pattern)
 
 
+@settings(deadline=None)
 @given(PATHS)
 def test_a_path_means_itself_and_whatever_is_below_its_folders(path: str) -> None:
     folders = path.split("/")[:-1]
@@ -86,6 +87,7 @@ def test_a_path_means_itself_and_whatever_is_below_its_folders(path: str) -> Non
         assert matches(path, "/".join([*folders[:depth], "**", path.split("/")[-1]]))
 
 
+@settings(deadline=None)
 @given(PATHS)
 def test_a_single_star_never_passes_a_slash(path: str) -> None:
     assert matches(path, "*") is ("/" not in path)

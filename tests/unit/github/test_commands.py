@@ -52,7 +52,7 @@ def test_a_neutralised_line_is_no_command(line: str) -> None:
     assert commands(neutralise(line)) == []
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(PRINTED)
 @example(":::error::x")
 @example("##[##[error]x")
@@ -62,12 +62,13 @@ def test_nothing_that_is_printed_becomes_a_command(line: str) -> None:
     assert commands(neutralise(line), ignoring=True) == []
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(PRINTED)
 def test_a_neutralised_line_reads_the_same(line: str) -> None:
     assert neutralise(line).replace("\u2060", "") == line.replace("\u2060", "")
 
 
+@settings(deadline=None)
 @given(PRINTED)
 def test_neutralising_twice_changes_nothing_more(line: str) -> None:
     assert neutralise(neutralise(line)) == neutralise(line)
@@ -96,6 +97,7 @@ def test_an_annotation_is_written_as_the_runner_documents_it() -> None:
     assert end_group() == "::endgroup::"
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=80),
     st.text(min_size=1, max_size=40).filter(lambda text: text == text.strip().lstrip("=") and text),
@@ -110,11 +112,13 @@ def test_an_annotation_reaches_the_runner_as_it_was_meant(message: str, file: st
     assert read == [Command("error", message, {"file": file, "line": "7", "title": title})]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_a_group_is_one_command_whatever_its_title(title: str) -> None:
     assert commands(group(title)) == [Command("group", title)]
 
 
+@settings(deadline=None)
 @given(
     outputs=st.dictionaries(st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True), st.text(max_size=80), max_size=4)
 )

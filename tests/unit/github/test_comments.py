@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ci_itest.github.comments import Marker, comment_key, marker_of
@@ -40,6 +40,7 @@ def test_a_text_that_does_not_begin_with_a_marker_has_none(body: str) -> None:
     assert marker_of(body) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=20), max_size=3))
 @example(["a--b", "->", "-->"])
 @example(["---"])
@@ -51,6 +52,7 @@ def test_any_parts_make_a_key_that_can_be_carried(parts: list[str]) -> None:
     assert marker.line.count("--") == 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=8), min_size=2, max_size=2, unique=True))
 def test_two_names_make_two_keys(names: list[str]) -> None:
     assert comment_key("ci.yml", names[0]) != comment_key("ci.yml", names[1])

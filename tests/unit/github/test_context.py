@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ci_itest.errors import GitHubError
@@ -249,6 +249,7 @@ def test_a_value_of_another_type_counts_as_not_there(change: dict[str, Any]) -> 
     assert found.is_fork is ("head" in change)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=10),
