@@ -161,6 +161,6 @@ def output_of(
 
 def _read_lines(process: subprocess.Popen[bytes], line: Line) -> None:
     assert process.stdout is not None
-    with contextlib.suppress(ValueError, OSError):
-        while raw := process.stdout.readline(_MAX_LINE_BYTES):
+    with process.stdout as output, contextlib.suppress(ValueError, OSError):
+        while raw := output.readline(_MAX_LINE_BYTES):
             line(raw.decode("utf-8", "replace").rstrip("\r\n"))

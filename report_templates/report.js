@@ -77,7 +77,7 @@
     const spacer = list.firstElementChild;
     const state = { text: "", verdicts: new Set(), shard: "", sort: "verdict" };
     let texts = null, shown = [], active = -1, pool = new Map();
-    const rowHeight = () => (narrow.matches ? 56 : 36);
+    const rowHeight = () => (narrow.matches ? 76 : 36);
     const fileOf = (index) => data.files[data.file[index]];
     const nodeId = (index) => (fileOf(index) ? fileOf(index) + "::" + data.name[index] : data.name[index]);
     const keyOf = (index) => data.suites[data.suite[index]] + "/" + nodeId(index);
@@ -139,12 +139,12 @@
       row.style.top = place * height + "px";
       const name = element("span", "name mono");
       name.title = nodeId(index);
-      if (fileOf(index)) name.append(element("span", "file", fileOf(index) + "::"));
+      if (fileOf(index)) name.append(element("span", "file", fileOf(index) + (narrow.matches ? "" : "::")));
       name.append(element("span", "", data.name[index]));
       const cells = [
         element("span", "verdict " + TONES[verdict], WORDS[verdict]), name,
         element("span", "shard", data.shard[index] < 0 ? "" : "shard " + data.shards[data.shard[index]]),
-        element("span", "time num", seconds(data.ms[index])),
+        element("span", "time num", verdict === "m" ? "" : seconds(data.ms[index])),
       ];
       cells.forEach((cell) => cell.setAttribute("role", "cell"));
       row.append(...cells);
@@ -167,7 +167,7 @@
       const more = texts[index] ?? {};
       const body = byId("case-body"), verdict = data.verdict[index];
       byId("case-name").textContent = nodeId(index);
-      const parts = [WORDS[verdict], seconds(data.ms[index])];
+      const parts = verdict === "m" ? [WORDS[verdict]] : [WORDS[verdict], seconds(data.ms[index])];
       if (data.shard[index] >= 0) parts.push("shard " + data.shards[data.shard[index]]);
       body.replaceChildren(element("p", "", parts.join(" · ")));
       if (more.note) body.append(element("p", "", more.note));

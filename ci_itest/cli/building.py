@@ -102,7 +102,7 @@ def github_api(context: Context | None) -> GitHubApi | None:
         return None
     from ci_itest.github.api import GitHubApi
 
-    return GitHubApi(context.api_url, token=context.token)
+    return GitHubApi(context.api_url, repository=context.repository, token=context.token)
 
 
 @contextlib.contextmanager

@@ -48,9 +48,8 @@ class _LazyGroup(click.Group):
             import difflib
 
             nearest = difflib.get_close_matches(args[0], list(COMMANDS), n=1)
-            if nearest:
-                error.message += f" Did you mean '{nearest[0]}'?"
-            raise
+            hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
+            raise click.UsageError(f"{error.message}{hint}", ctx) from error
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -26,6 +26,7 @@ def settings_options(function: F) -> F:
         click.option(
             "--config",
             "config_file",
+            envvar="CI_ITEST_CONFIG",
             type=click.Path(path_type=Path, dir_okay=False),
             help="Settings file, instead of ci-itest.toml in the root.",
         ),

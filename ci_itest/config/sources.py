@@ -100,7 +100,8 @@ def _toml(path: Path) -> tuple[dict[str, Any], str]:
         return tomllib.loads(text), text
     except tomllib.TOMLDecodeError as error:
         where = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
-        place = f"{path.name}:{where[1]}" if where else path.name
+        line = int(where[1]) if where else len(text.splitlines())  # else it says "at end of document"
+        place = f"{path.name}:{line}"
         words = re.sub(r"\s*\(at .*\)$", "", str(error))
         raise SettingsError(f"{place}: not valid TOML: {words}.") from error
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ci_itest.errors import NothingToRunError, PlanError
 from ci_itest.model.history import CaseTimings
 from ci_itest.model.plan import Plan, SuitePlan, Unit
-from ci_itest.model.settings import SuiteSettings
+from ci_itest.model.settings import ReportSettings, SuiteSettings
 from ci_itest.planning.durations import file_units
 from ci_itest.planning.partition import fewest_shards, partition
 from ci_itest.runners.base import Runner
@@ -39,6 +39,7 @@ class PlanRequest:
     tool_version: str
     cores: int
     root_in_repository: str = ""
+    report: ReportSettings = field(default_factory=ReportSettings)
 
 
 def make_plan(request: PlanRequest, *, runner_named: Callable[[str], Runner], timings: Timings) -> Plan:
@@ -69,6 +70,7 @@ def make_plan(request: PlanRequest, *, runner_named: Callable[[str], Runner], ti
             tool_version=request.tool_version,
             suites=_within_limit(suites),
             root=request.root_in_repository,
+            report=request.report,
         )
     )
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci_itest.errors import ExitCode
-from ci_itest.junit.writer import junit_xml
+from ci_itest.junit.writer import run_junit_xml
 from ci_itest.model.cases import Verdict
 from ci_itest.model.run import Conclusion, Run
-from ci_itest.reporting.html import page
-from ci_itest.reporting.inline import Annotation, annotations
+from ci_itest.reporting.html import html_report
+from ci_itest.reporting.inline import Annotation, inline_annotations
 from ci_itest.reporting.markdown import comment, summary
 from ci_itest.reporting.view import Links, ReportView, report_view
 from ci_itest.wire import write_document, write_whole
@@ -67,14 +67,14 @@ def publish(
         page=folder / "report.html",
         comment=comment(view, key=key),
         summary=summary(view),
-        annotations=annotations(run),
+        annotations=inline_annotations(view),
         view=view,
         is_quiet=_is_quiet(view),
     )
-    write_whole(published.page, page(view).encode())
+    write_whole(published.page, html_report(view).encode())
     write_whole(folder / "comment.md", published.comment.encode())
     write_whole(folder / "summary.md", published.summary.encode())
-    write_whole(folder / "junit.xml", junit_xml(run))
+    write_whole(folder / "junit.xml", run_junit_xml(run))
     write_document(folder / "run.json", run)
     return published
 

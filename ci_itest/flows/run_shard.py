@@ -24,6 +24,7 @@ from ci_itest.containers.services import RunningServices, ServiceEvent, running
 from ci_itest.errors import AppError, CiItestError, ExitCode, PrepareError, ServiceError
 from ci_itest.flows.bundles import BundleFolder, with_results, write_shard
 from ci_itest.flows.commands import LOOPBACK, Log, app_running, free_port, log_file, prepare
+from ci_itest.flows.merge import case_results
 from ci_itest.junit.writer import junit_xml
 from ci_itest.masking import Masker, masker, secrets_of
 from ci_itest.model.cases import Verdict
@@ -285,7 +286,8 @@ class _Run:
         folder = self._job.folder
         whole = with_results(result, self._tools.runner.read(folder.results, suite=self._job.suite))
         write_whole(folder.environment, to_json(_environment_record(self._job)))
-        write_whole(folder.junit / "shard.xml", junit_xml([whole]))
+        labels = {(whole.suite, whole.index): whole.label}
+        write_whole(folder.junit / "shard.xml", junit_xml(case_results(whole), shard_labels=labels))
         write_shard(folder, result)
         return whole
 
@@ -304,7 +306,10 @@ class _Run:
         return log_file(self._job.folder.logs / f"{name}.log", mask=self._mask)
 
     def _service_event(self, event: ServiceEvent) -> None:
-        self._report(Step("service", event.service, text=event.state, seconds=event.seconds))
+        if event.service:
+            self._report(Step("service", event.service, text=event.state, seconds=event.seconds))
+        else:
+            self._report(Step("note", text=event.detail))
 
     def _report(self, step: Step) -> None:
         self._tools.report(step)

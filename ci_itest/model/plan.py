@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from ci_itest.model.settings import ReportSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Plan:
         tool_version: Version that made it.
         digest: SHA-256 over the division; shards and merge compare it.
         root: Folder of the settings inside the repository, "" for its top; files are relative to it.
+        report: How the run is to be shown; the report job checks nothing out, so it has no settings of its own.
     """
 
     run_id: str
@@ -95,6 +98,7 @@ class Plan:
     suites: tuple[SuitePlan, ...]
     digest: str = ""
     root: str = ""
+    report: ReportSettings = field(default_factory=ReportSettings)
 
     def suite(self, name: str) -> SuitePlan | None:
         return next((suite for suite in self.suites if suite.suite == name), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from ci_itest.reporting.failures import CaseView
 from ci_itest.reporting.sanitise import block, one_line, url_path
@@ -25,7 +26,7 @@ class Annotation:
         line: Counted from 1.
     """
 
-    level: str
+    level: Literal["error", "warning", "notice"]
     file: str
     line: int
     title: str

@@ -18,6 +18,6 @@ def command(root: Path, config_file: Path | None, assignments: tuple[str, ...]) 
 
     config = building.read_settings(root, config_file, assignments)
     place = building.place_of(config.root)
-    decision = decide(place.context, config.settings.bypass, api=building.github_api(place.context))
+    decision = decide(place.context, config.settings.bypass, github=building.github_api(place.context))
     click.echo(f"{decision.kind}: {decision.reason}")
     return 0

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ci_itest.flows.publish import Published
     from ci_itest.model.decision import Decision
     from ci_itest.model.run import Run
+    from ci_itest.model.settings import ReportSettings
     from ci_itest.reporting.view import Links
 
 
@@ -75,11 +76,11 @@ def command(
         return _repeat(decided)
     bypass_reason = decided.reason if decided is not None and decided.kind is DecisionKind.BYPASS else ""
     if bypass_reason:
-        run = _bypassed_run(run_facts(place))
+        run, report = _bypassed_run(run_facts(place)), config.settings.report
     else:
-        run = merged_run(place, plan_file=plan_file, bundles=bundles, needs=read_needs(needs))
+        run, report = merged_run(place, plan_file=plan_file, bundles=bundles, needs=read_needs(needs))
         record_run(run, config, place)
-    published = finish(run, config=config, place=place, folder=out, bypass_reason=bypass_reason)
+    published = finish(run, report=report, place=place, folder=out, bypass_reason=bypass_reason)
     click.echo(published.page)
     return published.exit_code
 
@@ -99,8 +100,8 @@ def run_facts(place: Place) -> RunFacts:
     )
 
 
-def merged_run(place: Place, *, plan_file: Path, bundles: Path, needs: Mapping[str, str]) -> Run:
-    """The run that plan and bundles make; without a readable plan a red run that says so."""
+def merged_run(place: Place, *, plan_file: Path, bundles: Path, needs: Mapping[str, str]) -> tuple[Run, ReportSettings]:
+    """The run that plan and bundles make, and how the plan wants it shown; without a plan a red run that says so."""
     from dataclasses import replace
 
     from ci_itest.errors import CiItestError
@@ -108,6 +109,7 @@ def merged_run(place: Place, *, plan_file: Path, bundles: Path, needs: Mapping[s
     from ci_itest.flows.gate import job_findings, without_plan
     from ci_itest.flows.merge import merge
     from ci_itest.model.plan import Plan
+    from ci_itest.model.settings import ReportSettings
     from ci_itest.runners.registry import runner_named
     from ci_itest.wire import read_document
 
@@ -115,17 +117,18 @@ def merged_run(place: Place, *, plan_file: Path, bundles: Path, needs: Mapping[s
     try:
         plan = read_document(plan_file, Plan)
     except CiItestError as error:
-        return without_plan(facts, reason=f"There is no plan to judge the shards by: {error.message}")
+        reason = f"There is no plan to judge the shards by: {error.message}"
+        return without_plan(facts, reason=reason), ReportSettings()
     runners = {suite.suite: suite.runner for suite in plan.suites}
     found = read_bundles(bundles, runner_of=lambda suite: runner_named(runners.get(suite, "pytest")))
     started = min((shard.started_at for shard in found.shards), default=plan.created_at)
     known = replace(facts, run_id=facts.run_id or plan.run_id, commit=facts.commit or plan.commit, started_at=started)
     run = merge(plan, found, known)
-    return replace(run, findings=(*run.findings, *job_findings(run, needs)))
+    return replace(run, findings=(*run.findings, *job_findings(run, needs))), plan.report
 
 
 def finish(
-    run: Run, *, config: Config, place: Place, folder: Path, bypass_reason: str = "", replay_target: str = ""
+    run: Run, *, report: ReportSettings, place: Place, folder: Path, bypass_reason: str = "", replay_target: str = ""
 ) -> Published:
     """Write the run's report and tell GitHub where there is one."""
     from ci_itest.flows.publish import outputs_of, publish
@@ -133,13 +136,13 @@ def finish(
     published = publish(
         run,
         folder=folder,
-        title=config.settings.report.title,
-        key=_comment_key(config, place),
+        title=report.title,
+        key=_comment_key(run, place),
         at=building.now(),
         links=_links(place, replay_target=replay_target or run.run_id),
         bypass_reason=bypass_reason,
     )
-    comment_url = _comment(published, config, place)
+    comment_url = _comment(published, run, report, place)
     building.append_summary(published.summary)
     building.annotate(published.annotations, prefix=run.root)
     building.set_outputs(outputs_of(run, published, comment_url=comment_url))
@@ -178,10 +181,13 @@ def record_run(run: Run, config: Config, place: Place) -> None:
         say(record(run, store=store, repository=place.repository, recorded_at=building.now()))
 
 
-def _comment_key(config: Config, place: Place) -> str:
+def _comment_key(run: Run, place: Place) -> str:
     """One comment for each workflow and settings folder of a pull request."""
-    workflow = place.context.workflow if place.context else "local"
-    return "/".join(part for part in (workflow, place.root_in_repository) if part)
+    from ci_itest.github.comments import comment_key
+
+    context = place.context
+    workflow = (context.workflow_path or context.workflow) if context else "local"
+    return comment_key(*(part for part in (workflow, run.root) if part))
 
 
 def _links(place: Place, *, replay_target: str) -> Links:
@@ -201,21 +207,16 @@ def _links(place: Place, *, replay_target: str) -> Links:
     )
 
 
-def _comment(published: Published, config: Config, place: Place) -> str:
+def _comment(published: Published, run: Run, report: ReportSettings, place: Place) -> str:
     """Post or update the pull request's comment; its address, "" where there is none."""
-    api = building.github_api(place.context)
-    if (
-        api is None
-        or place.context is None
-        or not place.context.pull_request
-        or config.settings.report.comment == "off"
-    ):
+    context, api = place.context, building.github_api(place.context)
+    if api is None or context is None or not context.pull_request or report.comment == "off":
         return ""
-    from ci_itest.github.comments import upsert
+    from ci_itest.github.comments import Marker, upsert
 
-    creates = config.settings.report.comment == "always" or not published.is_quiet
-    context = place.context
+    marker = Marker(_comment_key(run, place), run_id=int(context.run_id), run_attempt=context.run_attempt)
+    creates = report.comment == "always" or not published.is_quiet
     return building.forgiving(
-        lambda: upsert(api, context, published.comment, key=_comment_key(config, place), creates=creates),
+        lambda: upsert(api, context.pull_request, published.comment, marker, create=creates).url,
         what="the pull request's comment was not written",
     )

@@ -81,6 +81,7 @@ def new_plan(config: Config, place: Place, *, run_id: str) -> Plan:
         tool_version=__version__,
         cores=building.cores(),
         root_in_repository=place.root_in_repository,
+        report=config.settings.report,
     )
     branches = building.learned_branches(config, place)
     with building.history(config, place) as store:
@@ -116,16 +117,15 @@ def show(plan: Plan) -> None:
         for note in suite.notes:
             say(f"note: {note}")
         for shard in suite.shards:
+            label = f"suite {suite.suite}, shard {shard.index}/{suite.shard_count}"
             files = f"{len(shard.files)} file{'' if len(shard.files) == 1 else 's'}"
-            say(
-                f"suite {suite.suite}, shard {shard.index}/{suite.shard_count}: {shard.expected_seconds:7.1f} s expected in {files}"
-            )
+            say(f"{label}: {shard.expected_seconds:7.1f} s expected in {files}")
 
 
 def _decision(config: Config, place: Place) -> Decision:
     from ci_itest.flows.decide import decide
 
-    return decide(place.context, config.settings.bypass, api=building.github_api(place.context))
+    return decide(place.context, config.settings.bypass, github=building.github_api(place.context))
 
 
 def _outputs(plan: Plan | None, decision: Decision | None) -> dict[str, str]:

@@ -28,6 +28,11 @@ SHOWN_CAUSES = 10
 @click.option("--shards", help='Number of shards, or "auto".')
 @click.option("--workers", help='Processes in each shard, or "auto".')
 @click.option("--markers", help="Which tests are integration tests (pytest -m).")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder the report is written to.  [default: .ci-itest/latest/report]",
+)
 def command(
     root: Path,
     config_file: Path | None,
@@ -35,6 +40,7 @@ def command(
     shards: str | None,
     workers: str | None,
     markers: str | None,
+    out: Path | None,
 ) -> int:
     """Plan, run every shard on this machine, merge and report.
 
@@ -70,9 +76,10 @@ def command(
             environment=os.environ,
             report=report,
         )
-    run = merged_run(place, plan_file=folder.plan, bundles=folder.bundles, needs={})
+    run, report_settings = merged_run(place, plan_file=folder.plan, bundles=folder.bundles, needs={})
     record_run(run, config, place)
-    published = finish(run, config=config, place=place, folder=folder.report, replay_target=str(_shown(folder.path)))
+    target = str(_shown(folder.path))
+    published = finish(run, report=report_settings, place=place, folder=out or folder.report, replay_target=target)
     _tell(published.view)
     click.echo(_shown(published.page))
     return published.exit_code
@@ -107,7 +114,8 @@ def _tell(view: ReportView) -> None:
     """The outcome in a few lines: verdict, how the plan held, what failed and how to run it again."""
     say("")
     for shard in view.shards:
-        say(f"shard {shard.label}: {shard.words}")
+        held = f", planned {shard.planned} of work and took {shard.real}" if shard.planned else ""
+        say(f"shard {shard.label}: {shard.state}, {shard.case_count} cases in {shard.wall or 'no time'}{held}")
     for line in view.plan_words:
         say(line)
     say("")

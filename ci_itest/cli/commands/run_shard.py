@@ -17,8 +17,11 @@ from ci_itest.errors import UsageError
 
 if TYPE_CHECKING:
     from ci_itest.config.reader import Config
+    from ci_itest.model.cases import Verdict
     from ci_itest.model.plan import Plan
+    from ci_itest.model.progress import Step
     from ci_itest.model.run import ShardResult
+    from ci_itest.model.settings import SuiteSettings
 
 
 @click.command("run-shard")
@@ -91,7 +94,7 @@ def command(
     return exit_code_of(result, verdicts)
 
 
-def verdicts_of(result: ShardResult) -> Counter[object]:
+def verdicts_of(result: ShardResult) -> Counter[Verdict]:
     from ci_itest.flows.merge import case_results
 
     return Counter(case.verdict for case in case_results(result))
@@ -109,7 +112,7 @@ def _plan(path: Path, config: Config, place: building.Place) -> Plan:
     return new_plan(config, place, run_id=place.context.run_id if place.context else building.local_run_id())
 
 
-def _suite_settings(config: Config, plan: Plan, *, suite: str, index: int) -> object:
+def _suite_settings(config: Config, plan: Plan, *, suite: str, index: int) -> SuiteSettings:
     planned = plan.suite(suite)
     settings = config.settings.suites.get(suite)
     if planned is None or settings is None:
@@ -122,14 +125,15 @@ def _suite_settings(config: Config, plan: Plan, *, suite: str, index: int) -> ob
     return settings
 
 
-def _json_report(step: object) -> None:
+def _json_report(step: Step) -> None:
     from ci_itest.wire import to_json
 
     sys.stdout.write(to_json(step).decode() + "\n")
     sys.stdout.flush()
 
 
-def _tell_end(result: ShardResult, verdicts: Counter[object], report: Report) -> None:
+def _tell_end(result: ShardResult, verdicts: Counter[Verdict], report: Report) -> None:
+    from ci_itest.model.cases import Verdict
     from ci_itest.model.progress import Step
     from ci_itest.reporting.markdown import shard_summary
 
@@ -138,10 +142,11 @@ def _tell_end(result: ShardResult, verdicts: Counter[object], report: Report) ->
     if result.message:
         report(Step("problem", text=result.message))
     report(Step("end", text=end_words(result, verdicts)))
-    building.append_summary(shard_summary(result))
+    failed, recovered = verdicts[Verdict.FAILED], verdicts[Verdict.RECOVERED]
+    building.append_summary(shard_summary(result, failed_count=failed, recovered_count=recovered))
 
 
-def end_words(result: ShardResult, verdicts: Counter[object]) -> str:
+def end_words(result: ShardResult, verdicts: Counter[Verdict]) -> str:
     """`passed: 31 cases in 8.2 s`, `failed: 2 of 31 cases`, `stopped (services)`."""
     from ci_itest.model.cases import Verdict
 

@@ -379,6 +379,7 @@ class Limit:
         self.attempt: Attempt | None = None
         self._expired = False
         self._is_lent = False
+        self._is_returned = False
         self._deadline: float | None = None
         self._previous: Any = None
         self._clock = time.monotonic
@@ -395,7 +396,7 @@ class Limit:
 
     def arm(self, attempt: Attempt) -> None:
         self.attempt = attempt
-        self._expired = self._is_lent = False
+        self._expired = self._is_lent = self._is_returned = False
         self._set(self.seconds)
 
     def disarm(self) -> None:
@@ -411,8 +412,8 @@ class Limit:
         self.phase_started = self._clock()
         if self._expired:
             self._enter_late(phase)
-        elif self._is_lent and self._deadline is not None and self._previous == "returned":
-            self._is_lent = False
+        elif self._is_returned and self._deadline is not None:
+            self._is_lent = self._is_returned = False
             self._set_alarm(max(self._deadline - self.grace_seconds - self.phase_started, 0.001))
         self.phase = phase
 
@@ -421,19 +422,14 @@ class Limit:
 
     def lend(self) -> None:
         """Let pytest-timeout have the alarm for a limit of its own that is shorter than ours."""
-        self.disarm_alarm()
-        self._is_lent = True
-
-    def disarm_alarm(self) -> None:
         if self._has_alarm:
             signal.setitimer(signal.ITIMER_REAL, 0)
+        self._is_lent, self._is_returned = True, False
 
     def take_back(self) -> bool:
-        """Whether the alarm is ours and must not be switched off; one that was lent is ours again from now on."""
-        if self._is_lent:
-            self._previous = "returned"
-            return False
-        return True
+        """Whether the alarm was ours and must stay on; one that was lent is ours again from the next phase on."""
+        self._is_returned = self._is_lent
+        return not self._is_lent
 
     def _set(self, seconds: float) -> None:
         with self._lock:

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Protocol
 
-import redis
-
 
 class Cache(Protocol):
     """Keys expire `ttl_seconds` after they were last put."""
@@ -70,6 +68,9 @@ class RedisCache:
     """The same in Redis, shared by every process of the shop."""
 
     def __init__(self, url: str) -> None:
+        import redis  # half a second, which a shop with its carts in memory need not spend
+
+        self._errors = redis.RedisError
         self._redis = redis.Redis.from_url(url, decode_responses=True, socket_timeout=5)
 
     def get(self, key: str) -> str | None:
@@ -92,7 +93,7 @@ class RedisCache:
     def is_alive(self) -> bool:
         try:
             return bool(self._redis.ping())
-        except redis.RedisError:
+        except self._errors:
             return False
 
 

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.integration
 
 # Long enough to look twice on a busy machine, short enough to wait for.
 SHORT_TTL_SECONDS = 0.9
+# How much else the phone does: the mug then meets an open read-and-write in about one run of three.
+LOOKS_BETWEEN_ADDS = 4
 
 
 @pytest.fixture
@@ -158,7 +160,3 @@ def test_two_devices_of_one_customer_lose_nothing(app, seed) -> None:
         laptop.result()
 
     assert carts.read(customer.id) == {"PEN": pens, "MUG": 1}, "One device overwrote what the other had added."
-
-
-# How much else the phone does: the mug then meets an open read-and-write in about one run of three.
-LOOKS_BETWEEN_ADDS = 4

@@ -1,54 +1,45 @@
 """The migrations: from nothing to now, and back."""
 
 import pytest
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from shop.models import Base
-from sqlalchemy import Engine, inspect, text
-from support.databases import alembic_config, empty_database
+from sqlalchemy import inspect, text
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def empty(settings, run_name, tmp_path):
+def schema(settings, run_name, tmp_path):
+    """A database without a single table."""
+    from support.databases import empty_database
+    from support.migrating import Schema
+
     with empty_database(settings.database_url, name=f"{run_name}_migrations", folder=tmp_path) as engine:
-        yield engine
+        yield Schema(engine)
 
 
-def migrate(engine: Engine, revision: str) -> None:
-    with engine.connect() as connection:
-        command.upgrade(alembic_config(connection), revision)
+def test_the_migrated_tables_are_those_of_the_models(schema) -> None:
+    schema.upgrade("head")
+
+    assert schema.differences() == []
 
 
-def test_the_migrated_tables_are_those_of_the_models(empty) -> None:
-    migrate(empty, "head")
+def test_every_step_can_be_taken_back(schema) -> None:
+    schema.upgrade("head")
 
-    with empty.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    schema.downgrade("base")
 
-
-def test_every_step_can_be_taken_back(empty) -> None:
-    migrate(empty, "head")
-
-    with empty.connect() as connection:
-        command.downgrade(alembic_config(connection), "base")
-
-    assert inspect(empty).get_table_names() == ["alembic_version"]
+    assert inspect(schema.engine).get_table_names() == ["alembic_version"]
 
 
-def test_migrating_twice_changes_nothing(empty) -> None:
-    migrate(empty, "head")
-    migrate(empty, "head")
+def test_migrating_twice_changes_nothing(schema) -> None:
+    schema.upgrade("head")
+    schema.upgrade("head")
 
-    with empty.connect() as connection:
-        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "0008"
+    assert schema.differences() == []
 
 
-def test_orders_from_before_discounts_keep_their_total(empty) -> None:
-    migrate(empty, "0006")
-    with empty.begin() as connection:
+def test_orders_from_before_discounts_keep_their_total(schema) -> None:
+    schema.upgrade("0006")
+    with schema.engine.begin() as connection:
         connection.execute(
             text("INSERT INTO customers (id, email, name, password_hash, created_at) VALUES (1, 'a', 'A', '!', :now)"),
             {"now": "2024-01-01 00:00:00"},
@@ -58,8 +49,8 @@ def test_orders_from_before_discounts_keep_their_total(empty) -> None:
             {"now": "2024-01-01 00:00:00"},
         )
 
-    migrate(empty, "head")
+    schema.upgrade("head")
 
-    with empty.connect() as connection:
+    with schema.engine.connect() as connection:
         row = connection.execute(text("SELECT subtotal_cents, discount_cents, total_cents FROM orders")).one()
     assert tuple(row) == (4200, 0, 4200)

@@ -15,7 +15,6 @@ ROUTES = [
     ("GET", "/cart", CUSTOMERS),
     ("GET", "/stock/low", CLERKS),
     ("DELETE", "/products/none", ADMINS),
-    ("GET", "/reports/stock-value", ADMINS),
 ]
 
 

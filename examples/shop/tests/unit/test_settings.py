@@ -1,12 +1,10 @@
 """Settings out of a made-up environment."""
 
-import pytest
 from shop.settings import Settings, with_driver
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
-def test_a_plain_postgresql_url_gets_the_driver(scheme: str) -> None:
-    assert with_driver(f"{scheme}://u:p@host:5432/shop") == "postgresql+psycopg://u:p@host:5432/shop"
+def test_a_plain_postgresql_url_gets_the_driver() -> None:
+    assert with_driver("postgresql://u:p@host:5432/shop") == "postgresql+psycopg://u:p@host:5432/shop"
 
 
 def test_a_url_with_a_driver_is_left_alone() -> None:

@@ -1,0 +1,66 @@
+"""A clean environment for every test, and what to do about a part that this machine lacks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+REQUIRE_ALL = "CI_ITEST_REQUIRE_ALL"
+FOREIGN_PREFIXES = ("GITHUB_", "CI_ITEST_", "ACTIONS_", "RUNNER_", "INPUT_")
+KEPT = (REQUIRE_ALL, "CI_ITEST_REGISTRY_MIRROR")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="Rewrite the golden files; then read the diff.")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the CI it runs in, nor the settings of the developer."""
+    for name in list(os.environ):
+        if name.startswith(FOREIGN_PREFIXES) and name not in KEPT:
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("CI", raising=False)
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--update-golden"))
+
+
+def skip_or_fail(what: str) -> None:
+    """A part that is missing fails the test where all parts are required (CI), and skips it on a laptop."""
+    if os.environ.get(REQUIRE_ALL) == "1":
+        pytest.fail(f"{what}, and {REQUIRE_ALL}=1 says that it must be there.")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Path of a Chromium; the test is skipped, or fails, without one."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        skip_or_fail("There is no Chromium on this machine")
+    assert path is not None
+    return path
+
+
+@pytest.fixture(scope="session")
+def registry_mirror() -> str:
+    """The registry that stands for Docker Hub in the tests, "" where Docker Hub itself is reached."""
+    return os.environ.get("CI_ITEST_REGISTRY_MIRROR", "")
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> None:
+    """The test needs a Docker engine; it is skipped, or fails, without one."""
+    from ci_itest.containers.engine import Engine
+    from ci_itest.errors import EngineError
+
+    try:
+        Engine.connect(os.environ)
+    except EngineError as error:
+        skip_or_fail(error.message)

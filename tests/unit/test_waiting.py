@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ci_itest.waiting import DeadlinePassed, wait_until
+
+
+class Clock:
+    """Time that passes only while something waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pause(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_waiting_ends_when_the_check_is_content() -> None:
+    clock = Clock()
+    answers: Iterator[str] = iter(["refused", "starting up", ""])
+
+    waited = wait_until(lambda: next(answers), within_seconds=9, every_seconds=0.5, clock=clock, pause=clock.pause)
+
+    assert waited == 1.0
+
+
+def test_a_deadline_says_what_was_last_seen() -> None:
+    clock = Clock()
+
+    with pytest.raises(DeadlinePassed, match="starting up") as passed:
+        wait_until(lambda: "starting up", within_seconds=2, every_seconds=0.5, clock=clock, pause=clock.pause)
+
+    assert passed.value.seconds == 2.0
+
+
+def test_the_check_is_made_even_when_there_is_no_time() -> None:
+    assert wait_until(lambda: "", within_seconds=0) >= 0
