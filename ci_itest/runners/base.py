@@ -1,0 +1,118 @@
+"""What a test runner must be able to do for a shard: the `Runner` protocol and the values it trades in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from ci_itest.model.cases import Attempt, CaseId
+from ci_itest.model.run import ListedFile
+from ci_itest.model.settings import SuiteSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRequest:
+    """One shard's tests, to be launched.
+
+    Attributes:
+        root: Folder that file names start at.
+        index: The shard, counted from 1.
+        count: How many shards the suite has.
+        files: This shard's files.
+        planned: Files of all shards.
+        results: Folder the runner leaves its results in.
+        environment: The whole environment the tests start from.
+        workers: Processes to use.
+    """
+
+    suite: str
+    settings: SuiteSettings
+    root: Path
+    index: int
+    count: int
+    files: tuple[str, ...]
+    planned: tuple[str, ...]
+    results: Path
+    environment: Mapping[str, str] = field(repr=False)
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to start a shard's tests.
+
+    Attributes:
+        environment: Variables on top of the request's.
+        note: What a reader should know ("pytest-xdist is not installed"), "" for nothing.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerResult:
+    """What a runner left, as far as it got.
+
+    Attributes:
+        collected: Cases that were to run, in order.
+        attempts: In the order they ended.
+        running: Cases that started and did not end.
+        queues: Cases of each worker in the order they started, the worker's name first.
+    """
+
+    listed: tuple[ListedFile, ...] = ()
+    collected: tuple[CaseId, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    running: tuple[CaseId, ...] = ()
+    queues: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How far a shard's tests are.
+
+    Attributes:
+        collected: Cases there are, 0 while unknown.
+        ended: Attempts that ended.
+        failed: Cases whose newest attempt failed.
+    """
+
+    collected: int = 0
+    ended: int = 0
+    failed: int = 0
+
+
+class Runner(Protocol):
+    """One test runner. Adapters do not know each other."""
+
+    @property
+    def name(self) -> str:
+        """As the settings name it."""
+
+    def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
+        """The suite's test files from the root, sorted, without importing any; SettingsError for a folder that is
+        not there."""
+
+    def count_cases(self, file: Path) -> int:
+        """How many cases the text of a file shows, 0 when it cannot be told."""
+
+    def tool_environment(
+        self, settings: SuiteSettings, *, root: Path, environment: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The environment in which prepare, app and tests find the programs of the tests' own installation."""
+
+    def launch(self, request: ShardRequest) -> Launch:
+        """How to run exactly this shard's cases; RunnerError when the runner is not installed."""
+
+    def read(self, results: Path, *, suite: str) -> RunnerResult:
+        """What is in a results folder, whatever state its shard left it in."""
+
+    def count(self, results: Path) -> Counts:
+        """How far the tests are, quickly."""
+
+    def explain_exit(self, code: int) -> str:
+        """What is wrong when the runner ends so, "" when its cases say it all."""
