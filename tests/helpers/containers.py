@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from ci_itest.containers.engine import Engine
 from ci_itest.containers.presets import service_specs
 from ci_itest.containers.protocols.connection import Target
 from ci_itest.containers.readiness import protocol_probe
-from ci_itest.model.services import ServiceSpec
+from ci_itest.containers.services import ServiceEvent
+from ci_itest.model.services import Endpoint, ServiceSpec
 from ci_itest.model.settings import ServiceSettings
 
 Conversation = Callable[[socket.socket], None]
@@ -124,3 +126,35 @@ def bson(**values: float | str) -> bytes:
         for name, value in values.items()
     )
     return struct.pack("<i", len(elements) + 5) + elements + b"\0"
+
+
+def held_by(engine: Engine, run: str) -> list[str]:
+    """Ids of all that the engine holds for a run."""
+    label = (f"ci-itest.run={run}",)
+    held = (*engine.containers(label), *engine.networks(label), *engine.volumes(label))
+    return [one.id for one in held]
+
+
+class Events:
+    """Collects what `running` reports, and may act on it."""
+
+    def __init__(self, act: Callable[[ServiceEvent], None] = lambda _event: None) -> None:
+        self.seen: list[ServiceEvent] = []
+        self._act = act
+
+    def __call__(self, event: ServiceEvent) -> None:
+        self.seen.append(event)
+        self._act(event)
+
+    @property
+    def states(self) -> list[tuple[str, str]]:
+        return [(event.service, event.state) for event in self.seen]
+
+
+def no_mask(text: str) -> str:
+    return text
+
+
+def probed(endpoint: Endpoint, protocol: str) -> str:
+    """What a client of that protocol sees at the endpoint; "" when it is served."""
+    return protocol_probe(protocol, Target(endpoint.host, endpoint.port, endpoint.credentials, 5.0))()
