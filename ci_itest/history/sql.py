@@ -225,7 +225,8 @@ def _add_timings(connection: Connection, attempts: Sequence[Any], *, into: dict[
     """Add what one run measured; of a case that several of its attempts ran, the newest attempt, which comes first."""
     seen: set[int] = set()
     for run_id, _, started_us in attempts:
-        measured: Iterable[Any] = connection.execute(queries.measured(run_id))
+        # At once: a million rows fetched one by one take a sixth more time.
+        measured: Sequence[Any] = connection.execute(queries.measured(run_id)).all()
         if len(attempts) > 1:
             measured = [row for row in measured if row[0] not in seen]
             seen.update(row[0] for row in measured)
