@@ -6,6 +6,11 @@ import os
 import shutil
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine is no reason for a property to fail.
+settings.register_profile("ci-itest", deadline=None)
+settings.load_profile("ci-itest")
 
 REQUIRE_ALL = "CI_ITEST_REQUIRE_ALL"
 FOREIGN_PREFIXES = ("GITHUB_", "CI_ITEST_", "ACTIONS_", "RUNNER_", "INPUT_")

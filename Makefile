@@ -1,0 +1,51 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+SHOP_VENV := examples/shop/.venv
+
+.PHONY: help
+help: ## What there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: deps
+deps: $(VENV)/.installed $(SHOP_VENV)/.installed ## Install the development tools and the example's requirements
+
+$(VENV)/.installed: requirements-dev.txt pyproject.toml
+	@.ci/uv venv --quiet --allow-existing --python '>=3.11' $(VENV)
+	@.ci/uv pip sync --quiet --python $(PYTHON) --require-hashes requirements-dev.txt
+	@.ci/uv pip install --quiet --python $(PYTHON) --no-deps --editable .
+	@touch $@
+
+$(SHOP_VENV)/.installed: examples/shop/requirements.txt
+	@.ci/uv venv --quiet --allow-existing --python '>=3.11' $(SHOP_VENV)
+	@.ci/uv pip sync --quiet --python $(SHOP_VENV)/bin/python --require-hashes examples/shop/requirements.txt
+	@touch $@
+
+.PHONY: demo
+demo: deps ## Run the example: plan, shards on real services, merge, report
+	@.ci/demo
+
+.PHONY: test
+test: deps ## Run the tests, starting a Docker engine and a registry where none runs
+	@.ci/test
+
+.PHONY: lint
+lint: deps ## ruff, mypy, import contracts
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+
+.PHONY: wheel
+wheel: deps ## Build sdist and wheel, install the wheel elsewhere and use it
+	@.ci/wheel
+
+.PHONY: lock
+lock: ## Renew the hashed lock files
+	.ci/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --upgrade pyproject.toml --group dev -o requirements-dev.txt
+	.ci/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --upgrade pyproject.toml -o .github/action-requirements.txt
+
+.PHONY: down
+down: ## End the Docker engine and registry that demo or test started
+	@python3 -m tests.bench down
