@@ -220,31 +220,43 @@ def _attempt_view(attempt: Attempt) -> AttemptView:
     )
 
 
-def finding_view(finding: Finding) -> FindingView:
-    """A finding with what it names put together by file."""
-    groups = by_file(finding.items)
+def finding_views(findings: Sequence[Finding]) -> tuple[FindingView, ...]:
+    """The first MAX_LISTED findings with what they name, MAX_LISTED files in all of them together."""
+    views, room = [], MAX_LISTED
+    for finding in findings[:MAX_LISTED]:
+        view = _finding_view(finding, room)
+        views.append(view)
+        room -= len(view.groups)
+    return tuple(views)
+
+
+def _finding_view(finding: Finding, room: int) -> FindingView:
+    groups, group_count = by_file(finding.items, limit=room) if room else ((), 0)
     return FindingView(
         kind=finding.kind.value,
         message=finding.message,
         shard=finding.shard,
-        groups=groups[:MAX_LISTED],
-        group_count=len(groups),
+        groups=groups,
+        group_count=group_count,
     )
 
 
-def by_file(node_ids: Sequence[str]) -> tuple[NamedCount, ...]:
-    """Node ids by their file, most cases first; a bare file stands for itself."""
+def by_file(node_ids: Sequence[str], *, limit: int) -> tuple[tuple[NamedCount, ...], int]:
+    """Node ids by their file, most cases first: the first `limit` files, and how many there are.
+
+    A bare file stands for itself.
+    """
     files: dict[str, list[str]] = {}
     for node_id in node_ids:
         file, separator, name = node_id.partition("::")
         files.setdefault(file, []).extend([name] if separator else [])
-    ordered = sorted(files.items(), key=lambda item: (-len(item[1]), item[0]))
-    return tuple(
-        NamedCount(
-            name=file, count=len(names), words=plural(len(names), "test") if names else "", names=tuple(names[:SLOWEST])
-        )
-        for file, names in ordered
-    )
+    first = heapq.nsmallest(limit, files.items(), key=lambda item: (-len(item[1]), item[0]))
+    return tuple(_file_count(file, names) for file, names in first), len(files)
+
+
+def _file_count(file: str, names: Sequence[str]) -> NamedCount:
+    words = plural(len(names), "test") if names else ""
+    return NamedCount(name=file, count=len(names), words=words, names=tuple(names[:SLOWEST]))
 
 
 def skip_groups(skipped: Sequence[CaseResult]) -> tuple[NamedCount, ...]:

@@ -34,6 +34,8 @@ _ADVICE = {
     FindingKind.FILE_NEVER_RUN: "Look at the shard's log for what the test runner said of the file.",
     FindingKind.MISSING_CASE: "Look at the log of the shard that was to run the tests without a result.",
     FindingKind.DOUBLED_CASE: "Give the tests names that differ, so that each has one result.",
+    FindingKind.NO_PLAN: "Re-run all jobs: without a plan nothing can be shown to be complete.",
+    FindingKind.FAILED_JOB: "Look at the log of the job that failed, then re-run the failed jobs.",
     FindingKind.UNREADABLE_REPORT: "Look at what the test runner wrote: its report could not be read.",
 }
 
@@ -228,8 +230,7 @@ def _one_cause(failures: Sequence[CaseResult], causes: Sequence[Cause]) -> str:
     files = {result.case.file for result in largest.cases}
     if len(largest.cases) < _ENOUGH_TO_SUSPECT or len(files) < 2:
         return ""
-    share = (
-        "all" if len(largest.cases) == len(failures) else f"{number(len(largest.cases))} of the {number(len(failures))}"
-    )
+    of_all = number(len(failures))
+    share = f"all {of_all}" if len(largest.cases) == len(failures) else f"{number(len(largest.cases))} of the {of_all}"
     where = plural(len(files), "file")
     return f"One message explains {share} failures, in {where}: something they share is the likely reason."

@@ -18,7 +18,9 @@ from ci_itest.reporting.excerpt import marked_lines
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-MAX_OUTPUT_CHARACTERS = 100_000_000
+
+OURS = "ci-itest"
+"""Folder under which a user's template finds the ones it replaces: `{% extends "ci-itest/comment.md.j2" %}`."""
 
 
 def template_folder() -> Path:
@@ -57,11 +59,14 @@ def render_markdown(name: str, values: Mapping[str, object], *, overrides: Mappi
 
 
 def _render(environment: Environment, name: str, values: Mapping[str, object], overrides: Mapping[str, str]) -> str:
-    from jinja2 import ChoiceLoader, DictLoader, TemplateError
+    from jinja2 import ChoiceLoader, DictLoader, PrefixLoader, TemplateError
 
     if overrides:
         assert environment.loader is not None
-        environment = environment.overlay(loader=ChoiceLoader([DictLoader(overrides), environment.loader]))
+        ours = environment.loader
+        # The prefix lets a user's comment.md.j2 extend the one it replaces.
+        loaders = [DictLoader(overrides), ours, PrefixLoader({OURS: ours})]
+        environment = environment.overlay(loader=ChoiceLoader(loaders))
     try:
         return environment.get_template(name).render(values)
     except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:

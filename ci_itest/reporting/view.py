@@ -20,7 +20,7 @@ from ci_itest.reporting.failures import (
     by_file,
     case_view,
     cause_views,
-    finding_view,
+    finding_views,
     skip_groups,
     slowest,
 )
@@ -140,7 +140,8 @@ def report_view(
     conclusion = Conclusion.BYPASSED if bypass_reason else run.conclusion
     causes = group_by_cause(failures)
     views = cause_views(causes, context)
-    missing = by_file([result.case.node_id for result in verdicts[Verdict.MISSING]])
+    lost = [result.case.node_id for result in verdicts[Verdict.MISSING]]
+    missing, missing_file_count = by_file(lost, limit=MAX_LISTED)
     sign, verdict = verdict_words(conclusion)
     reported = _shards_reported(run, len(shards))
     return ReportView(
@@ -166,14 +167,14 @@ def report_view(
             cases_of_shard={key: sums.case_count for key, sums in tallies.items()},
             labels=labels,
         ),
-        findings=tuple(finding_view(finding) for finding in run.findings[:MAX_LISTED]),
+        findings=finding_views(run.findings),
         finding_count=len(run.findings),
         causes=views,
         cause_count=len(causes),
         recovered=_views(verdicts[Verdict.RECOVERED], context),
         quarantined=_views(verdicts[Verdict.QUARANTINED], context),
-        missing=missing[:MAX_LISTED],
-        missing_file_count=len(missing),
+        missing=missing,
+        missing_file_count=missing_file_count,
         interrupted=_views([result for result in verdicts[Verdict.MISSING] if result.note], context),
         skipped=skip_groups(verdicts[Verdict.SKIPPED]),
         slowest=slowest(run.cases, context),

@@ -60,7 +60,7 @@ def test_a_green_comment_has_three_lines() -> None:
 def test_the_marker_is_the_first_line_and_cannot_be_broken_out_of() -> None:
     text = comment(view(green_run()), key="a --> @octocat <b>")
 
-    assert text.splitlines()[0] == "<!-- ci-itest:report key=a - octocat b- -->"
+    assert text.splitlines()[0] == "<!-- ci-itest:report key=a - -octocat -b- -->"
 
 
 def hostile_run(text: str) -> Run:
@@ -144,7 +144,7 @@ def test_a_comment_always_fits_and_always_has_its_headline(count: int, length: i
     lost = tuple(f"tests/{number}{long}.py::test" for number in range(count))
     of = run(
         cases=[*failures, *more],
-        findings=[Finding(FindingKind.MISSING_CASE, f"Lost {long}", items=lost)] * min(count, 500),
+        findings=[Finding(FindingKind.MISSING_CASE, f"Lost {long}", items=lost)] * min(count, 30),
         notes=[long] * 30,
     )
     shown = report_view(of, at=AT, links=LINKS, logs={one.case: [ServiceLog("pg", long)] for one in failures[:20]})
@@ -178,19 +178,13 @@ def test_emoji_count_as_github_counts_them() -> None:
     assert len(text.encode("utf-16-le")) // 2 <= GITHUB_COMMENT_LIMIT
 
 
-def test_the_words_of_the_users_template_stand_in_ours() -> None:
-    mine = '{% extends "comment.md.j2" %}{% block foot %}Ask in the channel of the team.{% endblock %}'
+def test_a_template_of_the_user_changes_one_block_of_ours() -> None:
+    mine = '{% extends "ci-itest/comment.md.j2" %}{% block foot %}Ask in the channel of the team.{% endblock %}'
 
-    text = comment(
-        view(failing_run()),
-        key="k",
-        overrides={
-            "mine.md.j2": mine,
-            "comment.md.j2": mine.replace("extends", "extends")[:0] + "{{ page.marker | trusted }} hello",
-        },
-    )
+    text = comment(view(failing_run()), key="k", overrides={"comment.md.j2": mine})
 
-    assert text == "<!-- ci-itest:report key=k --> hello\n"
+    assert text.startswith("<!-- ci-itest:report key=k -->\n## ❌ 3 of 61 tests failed")
+    assert text.endswith("\nAsk in the channel of the team.\n")
 
 
 def test_a_template_of_the_user_that_reaches_for_the_system_is_refused() -> None:
