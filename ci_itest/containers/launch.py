@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ci_itest.containers.block import Block
@@ -38,14 +38,26 @@ class Launched:
     seconds: float
 
 
+def free_port() -> int:
+    """A port of loopback that the kernel holds for free right now."""
+    with socket.socket() as listening:
+        listening.bind((LOOPBACK, 0))
+        return int(listening.getsockname()[1])
+
+
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """What every service of a block is started with."""
+    """What every service of a block is started with.
+
+    Attributes:
+        choose_port: Gives a port of this machine that is free, for a service that must know its own beforehand.
+    """
 
     engine: Engine
     block: Block
     gate: Gate
     mask: Masker
+    choose_port: Callable[[], int] = free_port
 
     def launch(self, spec: ServiceSpec, *, image: str, network: str) -> Launched:
         """Start the service and wait until it serves.
@@ -76,7 +88,7 @@ class Launcher:
         ports = {port: 0 for port in (spec.port, *spec.ports.values()) if port}
         environment = spec.environment
         if _names_its_address(spec):
-            ports[spec.port] = _free_port()
+            ports[spec.port] = self.choose_port()
             address = f"{self.engine.host}:{ports[spec.port]}"
             environment = {name: value.replace(ADDRESS, address) for name, value in environment.items()}
         return ContainerRequest(
@@ -147,12 +159,6 @@ def exit_words(state: ContainerState) -> str:
 
 def _names_its_address(spec: ServiceSpec) -> bool:
     return bool(spec.port) and any(ADDRESS in value for value in spec.environment.values())
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind((LOOPBACK, 0))
-        return int(listening.getsockname()[1])
 
 
 def _is_taken_port(error: EngineError) -> bool:

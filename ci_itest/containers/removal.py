@@ -26,7 +26,6 @@ def remove_block(block: Block, *, engine: Engine, log_directory: Path, mask: Mas
     """
     troubles: list[str] = []
     containers = _listed(partial(engine.containers, (block.selector,)), troubles)
-    log_directory.mkdir(parents=True, exist_ok=True)
     _each_at_once(partial(_keep_log_and_remove, engine, log_directory, mask), containers, troubles)
     for network in _listed(partial(engine.networks, (block.selector,)), troubles):
         _each_at_once(partial(_remove_network, engine), (network,), troubles)
@@ -53,6 +52,7 @@ def _each_at_once(act: Callable[[Held], None], held: Iterable[Held], troubles: l
 
 def _keep_log_and_remove(engine: Engine, log_directory: Path, mask: Masker, container: Held) -> None:
     try:
+        log_directory.mkdir(parents=True, exist_ok=True)
         name = container.labels[SERVICE_LABEL]
         write_log(engine.log_lines(container.id, timestamps=True), log_directory / f"{name}.log", mask=mask)
     finally:

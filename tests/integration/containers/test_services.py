@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +15,13 @@ from typing import Any
 
 import pytest
 
+from ci_itest.containers.block import Block
 from ci_itest.containers.engine import Engine
+from ci_itest.containers.gate import Gate
 from ci_itest.containers.images import ensure_image
+from ci_itest.containers.launch import Launcher, free_port
 from ci_itest.containers.owner import Owner
+from ci_itest.containers.removal import remove_block
 from ci_itest.containers.services import RunningServices, ServiceEvent, running
 from ci_itest.errors import EngineError, ServiceError
 from ci_itest.masking import masker
@@ -304,6 +309,45 @@ def test_a_service_can_be_told_its_own_published_address(up: Up) -> None:
     with up(cache=announcing) as services:
         assert probed(services.endpoints["cache"], "redis") == ""
         assert f"I am at tcp://{services.endpoints['cache'].address}\n" in services.log_tail("cache", lines=1000)
+
+
+def test_a_chosen_port_that_was_taken_meanwhile_is_chosen_anew(engine: Engine, mirror: str, run_name: str) -> None:
+    block = Block.of(Owner.of_this_process(run=run_name, shard="main-1"))
+    image = ensure_image(REDIS, engine=engine, mirror=mirror, note=lambda _words: None)
+    network = engine.create_network(block.name, labels=block.labels)
+    (cache,) = specs(cache=redis(environment={"ADDRESS": "{address}"}))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = [free_port(), taken.getsockname()[1]]
+        launcher = Launcher(engine, block, Gate(), mask=str, choose_port=lambda: ports.pop())
+
+        wanted = ports[0]
+        launched = launcher.launch(cache, image=image, network=network)
+        remove_block(block, engine=engine, log_directory=Path(os.devnull), mask=str)
+
+    assert launched.ports[6379] == wanted
+    assert held_by(engine, run_name) == []
+
+
+def test_a_log_that_cannot_be_written_is_told_and_keeps_nothing_from_being_removed(
+    engine: Engine, mirror: str, run_name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    events = Events()
+
+    with running(
+        specs(cache=REDIS),
+        engine=engine,
+        owner=Owner.of_this_process(run=run_name, shard="main-1"),
+        mirror=mirror,
+        log_directory=tmp_path / "file",
+        report=events,
+        mask=str,
+    ):
+        pass
+
+    assert held_by(engine, run_name) == []
+    assert events.states[-1] == ("", "failed")
+    assert str(tmp_path / "file") in events.seen[-1].detail
 
 
 def test_services_reach_one_another_by_name(up: Up, engine: Engine, run_name: str) -> None:
