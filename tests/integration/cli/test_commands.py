@@ -1,0 +1,168 @@
+"""The command line as a person or a workflow calls it, on a small real suite."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from ci_itest.process import output_of
+
+HEAVY = ("docker", "sqlalchemy", "requests", "jinja2", "rich", "msgspec")
+
+TEST_A = """
+import os
+def test_one(): pass
+def test_two(): assert os.environ.get("BREAK") != "1", "told to"
+"""
+TEST_B = """
+import pytest
+def test_three(): pass
+@pytest.mark.skip(reason="later")
+def test_four(): pass
+"""
+SETTINGS = "shards = 2\nworkers = 1\nretries = 1\n[history]\nstore = 'history.sqlite'\n"
+SUITE = {"tests/test_a.py": TEST_A, "tests/test_b.py": TEST_B, "ci-itest.toml": SETTINGS}
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    root = tmp_path / "repo"
+    for name, text in SUITE.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def ci_itest(*arguments: str, root: Path, **variables: str) -> tuple[int, str]:
+    environment = {**os.environ, "VIRTUAL_ENV": str(Path(sys.executable).parent.parent), **variables}
+    command = [sys.executable, "-I", "-m", "ci_itest", *arguments]
+    return output_of(command, directory=root, environment=environment, within_seconds=120)
+
+
+def report_of(root: Path) -> Path:
+    return root / ".ci-itest" / "latest" / "report"
+
+
+def test_run_does_the_whole_job(suite: Path) -> None:
+    code, output = ci_itest("run", root=suite)
+
+    assert code == 0, output
+    run = json.loads((report_of(suite) / "run.json").read_text())
+    assert sorted(case["verdict"] for case in run["cases"]) == ["passed", "passed", "passed", "skipped"]
+    assert "Content-Security-Policy" in (report_of(suite) / "report.html").read_text()
+    assert "<testsuite" in (report_of(suite) / "junit.xml").read_text()
+
+
+def test_a_second_run_plans_from_the_first(suite: Path) -> None:
+    ci_itest("run", root=suite)
+
+    code, output = ci_itest("run", root=suite)
+
+    assert code == 0, output
+    assert "No history yet" not in output
+    plan = json.loads((suite / ".ci-itest" / "latest" / "plan.json").read_text())
+    assert all(unit["is_known"] for shard in plan["suites"][0]["shards"] for unit in shard["units"])
+
+
+def test_a_failing_test_ends_with_1_and_is_named(suite: Path) -> None:
+    code, output = ci_itest("run", root=suite, BREAK="1")
+
+    assert code == 1, output
+    assert "tests/test_a.py::test_two" in output
+    assert "test_two" in (report_of(suite) / "comment.md").read_text()
+
+
+def test_plan_shards_and_merge_work_apart(suite: Path) -> None:
+    assert ci_itest("plan", "--run-id", "77", root=suite)[0] == 0
+    for shard in ("1", "2"):
+        bundle = f".ci-itest/bundles/ci-itest-main-{shard}-a1"
+        code, output = ci_itest("run-shard", "--shard", shard, "--bundle", bundle, root=suite)
+        assert code == 0, output
+
+    code, output = ci_itest("merge", root=suite)
+
+    assert code == 0, output
+
+
+def test_a_missing_bundle_ends_with_5_and_is_named(suite: Path) -> None:
+    ci_itest("plan", "--run-id", "77", root=suite)
+    ci_itest("run-shard", "--shard", "1", "--bundle", ".ci-itest/bundles/ci-itest-main-1-a1", root=suite)
+
+    code, _ = ci_itest("merge", root=suite)
+
+    assert code == 5
+    assert "2/2" in (suite / ".ci-itest/report/comment.md").read_text()
+
+
+def test_a_truncated_bundle_ends_with_5(suite: Path) -> None:
+    ci_itest("run", root=suite)
+    run = suite / ".ci-itest" / "latest"
+    document = next((run / "bundles").glob("*-1-a1")) / "shard.json"
+    document.write_bytes(document.read_bytes()[:40])
+
+    code, output = ci_itest("merge", "--plan", str(run / "plan.json"), "--bundles", str(run / "bundles"), root=suite)
+
+    assert code == 5, output
+
+
+def test_a_merge_without_a_plan_is_red(suite: Path) -> None:
+    assert ci_itest("merge", root=suite)[0] == 5
+
+
+def test_no_tests_end_with_4(suite: Path) -> None:
+    shutil.rmtree(suite / "tests")
+    (suite / "tests").mkdir()
+
+    code, output = ci_itest("run", root=suite)
+
+    assert code == 4
+    assert "No test file was found" in output
+
+
+def test_wrong_settings_end_with_2_and_say_where(suite: Path) -> None:
+    (suite / "ci-itest.toml").write_text("shard = 2\n")
+
+    code, output = ci_itest("run", root=suite)
+
+    assert code == 2
+    assert "ci-itest.toml:1" in output
+    assert "`shards`" in output
+
+
+def test_no_docker_engine_ends_the_shard_with_3_and_names_the_socket(suite: Path) -> None:
+    with (suite / "ci-itest.toml").open("a") as file:
+        file.write("[services]\npostgres = 'postgres:15'\n")
+    ci_itest("plan", "--run-id", "77", root=suite)
+
+    code, output = ci_itest("run-shard", "--shard", "1", root=suite, DOCKER_HOST="unix:///nowhere/docker.sock")
+
+    assert code == 3, output
+    assert "/nowhere/docker.sock" in output
+
+
+def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from ci_itest.cli.main import run; run(['--help']); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+
+    _, output = output_of([sys.executable, "-I", "-c", code], directory=Path.cwd(), environment=os.environ)
+
+    assert output.endswith("[]")
+    assert "run-shard" in output
+
+
+def test_the_installed_plugin_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, pytest; before = set(sys.modules); import ci_itest.pytest_plugin.plugin; "
+        "print(sorted(name for name in set(sys.modules) - before if not name.startswith('ci_itest')))"
+    )
+
+    _, output = output_of([sys.executable, "-I", "-c", code], directory=Path.cwd(), environment=os.environ)
+
+    assert output == "[]"
