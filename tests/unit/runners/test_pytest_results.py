@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from ci_itest.runners.pytest import PytestRunner
 from ci_itest.runners.registry import runner_named
 
 
-def journal(folder: Path, worker: str, *events: dict[str, object], cut: str = "") -> None:
+def journal(folder: Path, worker: str, *events: Mapping[str, object], cut: str = "") -> None:
     lines = "".join(json.dumps(event) + "\n" for event in events)
     (folder / f"{worker}.jsonl").write_text(lines + cut)
 
