@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from ci_itest.model.run import Finding, FindingKind, Run
+from ci_itest.reporting.html import TEXT_CHARACTERS, html_report
+from ci_itest.reporting.view import ServiceLog, report_view
+from tests.helpers.hostile import HOSTILE
+from tests.helpers.runs import (
+    AT,
+    EVERY_RUN,
+    LINKS,
+    failed,
+    failing_run,
+    missing,
+    recovered,
+    result,
+    run,
+    shard,
+    skipped,
+)
+
+
+class Page(HTMLParser):
+    """Tags, attributes and the text of each script and style of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.raw: dict[str, str] = {}
+        self.words = ""
+        self._inside = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self._inside = dict(attrs).get("id") or tag
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("script", "style"):
+            self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.raw[self._inside] = self.raw.get(self._inside, "") + data
+        else:
+            self.words += data
+
+    def unpacked(self, name: str) -> Any:
+        return json.loads(gzip.decompress(base64.b64decode(self.raw[name])))
+
+    @property
+    def policy(self) -> str:
+        return next(
+            attrs["content"] or "" for tag, attrs in self.tags if attrs.get("http-equiv") == "Content-Security-Policy"
+        )
+
+
+def page(of: Run, **options: Any) -> Page:
+    return Page(html_report(report_view(of, at=AT, links=LINKS, **options)))
+
+
+@pytest.mark.parametrize("name", EVERY_RUN)
+def test_the_policy_allows_this_pages_own_style_and_script_alone(name: str) -> None:
+    shown = page(EVERY_RUN[name]())
+
+    for kind in ("script", "style"):
+        digest = base64.b64encode(hashlib.sha256(shown.raw[kind].encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}';" in shown.policy
+    assert shown.policy.startswith("default-src 'none';")
+    assert "unsafe" not in shown.policy
+
+
+@pytest.mark.parametrize("name", EVERY_RUN)
+def test_the_page_asks_for_nothing_and_runs_nothing_inline(name: str) -> None:
+    for tag, attrs in page(EVERY_RUN[name]()).tags:
+        assert tag not in ("img", "iframe", "object", "embed", "base", "form")
+        assert "src" not in attrs
+        assert not [one for one in attrs if one.startswith("on") or one == "style"]
+        if tag == "link":
+            assert attrs["href"] == "data:,"
+
+
+def test_the_page_is_whole_without_javascript() -> None:
+    words = page(failing_run()).words
+
+    assert "3 of 61 tests failed, 2 causes" in words
+    assert "ci-itest replay 123456789/1 --only 'tests/orders/test_api.py::test_creates_order[eu]'" in words
+    assert "assert 409 == 201" in words
+    assert "TimeoutError: index not ready after 5 s" in words
+    assert "needs a licence key" in words
+
+
+def test_the_service_log_stands_beside_the_failure() -> None:
+    of = failing_run()
+    case = next(one.case for one in of.cases if one.case.name == "test_creates_order[eu]")
+
+    assert "ERROR: duplicate key" in page(of, logs={case: [ServiceLog("postgres", "ERROR: duplicate key")]}).words
+
+
+def test_every_case_is_in_the_list() -> None:
+    of = failing_run()
+
+    data = page(of).unpacked("case-data")
+
+    names = [f"{data['files'][file]}::{name}" for file, name in zip(data["file"], data["name"], strict=True)]
+    assert names == [one.case.node_id for one in of.cases]
+    assert data["verdict"] == "".join(one.verdict.value[0] for one in of.cases)
+    assert [data["shards"][index] for index in data["shard"]] == [f"{one.shard}/2" for one in of.cases]
+
+
+def test_the_texts_of_a_failure_are_in_the_list() -> None:
+    of = failing_run()
+    place = next(number for number, one in enumerate(of.cases) if one.case.name == "test_creates_order[eu]")
+
+    text = page(of).unpacked("case-texts")[str(place)]
+
+    assert text["replay"].endswith("test_creates_order[eu]'")
+    assert dict(text["texts"])["Output"] == "POST /orders 409"
+    assert text["attempts"][0].startswith("Attempt 1: failed, 0.25 s: AssertionError: 409 == 201")
+
+
+def test_texts_beyond_the_pages_room_are_left_out_and_said_so() -> None:
+    details = "".join(f"{number:015}\n" for number in range(1_000))
+    count = TEXT_CHARACTERS // len(details) + 60
+    of = run(cases=[failed(f"test_{number:05}", "trouble with the stock", details=details) for number in range(count)])
+
+    texts = page(of).unpacked("case-texts")
+
+    cut = [one for one in texts.values() if one.get("cut")]
+    assert 0 < len(cut) < 120
+    assert all(one["attempts"] for one in cut)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_adds_no_tag_and_no_attribute(text: str) -> None:
+    def shown(word: str) -> set[tuple[str, tuple[str, ...]]]:
+        cases = [
+            failed(
+                f"a{word}",
+                f"m{word}",
+                details=f"E {word}\n> {word}",
+                output=f"o{word}",
+                file=f"tests/f{word}.py",
+                line=3,
+            ),
+            recovered(f"b{word}", f"m{word}"),
+            skipped(f"c{word}", f"m{word}"),
+            missing(f"d{word}", f"m{word}"),
+        ]
+        finding = Finding(FindingKind.MISSING_CASE, f"f{word}", items=(f"tests/f{word}.py::d",))
+        of = run(passed=2, cases=cases, findings=[finding], notes=[f"n{word}"], shards=[shard(message=f"s{word}")])
+        parsed = page(of, title=f"t{word}", logs={cases[0].case: [ServiceLog(f"l{word}", f"x{word}")]})
+        return {(tag, tuple(sorted(attrs))) for tag, attrs in parsed.tags}
+
+    # Long text folds and no text leaves a block out, so a hostile page may have fewer kinds of elements, never others.
+    assert shown(text) <= shown("word") | shown("word\n" * 60)
+
+
+def test_equal_runs_give_equal_pages() -> None:
+    assert html_report(report_view(failing_run(), at=AT)) == html_report(report_view(failing_run(), at=AT))
+
+
+def test_the_script_knows_no_way_to_make_markup_of_text() -> None:
+    script = page(failing_run()).raw["script"]
+
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", script)
+
+
+def test_a_run_without_cases_has_no_list() -> None:
+    assert "case-data" not in page(run()).raw
+
+
+def test_a_passed_case_costs_a_few_bytes() -> None:
+    few, many = (
+        len(html_report(report_view(run(cases=[result(f"test_{n}") for n in range(count)]), at=AT)))
+        for count in (1_000, 11_000)
+    )
+
+    assert (many - few) / 10_000 < 30
