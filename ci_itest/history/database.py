@@ -105,7 +105,9 @@ def door(name: str) -> Iterator[None]:
 
 def _refuse(name: str, problem: BaseException | None, *, cause: Exception) -> NoReturn:
     code = getattr(problem, "sqlite_errorcode", 0)
-    if code & 0xFF in _DAMAGE_CODES or code == sqlite3.SQLITE_IOERR_SHORT_READ:
+    # The driver gives no code to the one error that is its own: a text that is no UTF-8.
+    is_no_text = isinstance(problem, sqlite3.OperationalError) and not code
+    if is_no_text or code & 0xFF in _DAMAGE_CODES or code == sqlite3.SQLITE_IOERR_SHORT_READ:
         raise damaged(name, problem) from cause
     if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         raise HistoryError(

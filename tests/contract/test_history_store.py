@@ -226,6 +226,20 @@ def test_an_attempt_that_completes_a_run_makes_its_earlier_attempts_count(store:
     assert seconds(store) == {"test_adds": [1.0], "test_pays": [6.0]}
 
 
+def test_an_attempt_cut_short_after_a_complete_one_teaches_nothing(store: HistoryStore) -> None:
+    record(store, run("1", result("test_adds", call=1.0), day=1))
+    record(store, run("1", result("test_adds", call=60.0), day=2, attempt=2, findings=INCOMPLETE))
+
+    assert seconds(store) == {"test_adds": [1.0]}
+
+
+def test_an_untrusted_attempt_of_a_trusted_run_teaches_nothing(store: HistoryStore) -> None:
+    record(store, run("1", result("test_planted", call=60.0), day=1, is_trusted=False))
+    record(store, run("1", result("test_adds", call=1.0), day=2, attempt=2))
+
+    assert seconds(store) == {"test_adds": [1.0]}
+
+
 def test_all_attempts_of_a_run_are_one_of_the_last_runs(store: HistoryStore) -> None:
     record(store, run("1", result("test_adds", call=1.0), day=1))
     record(store, *(run("2", result("test_adds", call=float(n)), day=n, attempt=n) for n in (2, 3)))

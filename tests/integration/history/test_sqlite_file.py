@@ -180,6 +180,7 @@ def test_damage_anywhere_is_never_a_crash(tmp_path: Path) -> None:
         "UPDATE results SET call_us = 'soon'",
         "UPDATE results SET setup_us = x'00ff'",
         "UPDATE runs SET started_us = 9000000000000000000",
+        "UPDATE cases SET name = CAST(x'ff' AS TEXT)",
         "UPDATE runs SET conclusion = 'perhaps'",
         "UPDATE runs SET started_us = 'Monday'",
         "UPDATE shards SET phases = '[[1'",
