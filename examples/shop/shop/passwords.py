@@ -4,26 +4,28 @@ import hashlib
 import hmac
 import secrets
 
-# OWASP's password storage cheat sheet: N = 2^16, r = 8, p = 1 or dearer. Uses 64 MiB for a moment.
-COST = 2**16
+# One of the equal settings of OWASP's password storage cheat sheet, the one for 16 MiB at a time.
+COST = 2**14
 BLOCK_SIZE = 8
+PARALLELISM = 5
 
 
 def hash_password(password: str) -> str:
     salt = secrets.token_bytes(16)
-    return f"scrypt${COST}${salt.hex()}${_derive(password, salt=salt, cost=COST).hex()}"
+    derived = _derive(password, salt=salt, cost=COST, parallelism=PARALLELISM)
+    return f"scrypt${COST}${PARALLELISM}${salt.hex()}${derived.hex()}"
 
 
 def password_matches(password: str, stored: str) -> bool:
     """Whether `stored` was made of this password; False for accounts that have none ("!")."""
     scheme, *parts = stored.split("$")
-    if scheme != "scrypt" or len(parts) != 3:
+    if scheme != "scrypt" or len(parts) != 4:
         return False
-    cost, salt, expected = parts
-    derived = _derive(password, salt=bytes.fromhex(salt), cost=int(cost))
+    cost, parallelism, salt, expected = parts
+    derived = _derive(password, salt=bytes.fromhex(salt), cost=int(cost), parallelism=int(parallelism))
     return hmac.compare_digest(derived, bytes.fromhex(expected))
 
 
-def _derive(password: str, *, salt: bytes, cost: int) -> bytes:
-    memory_bytes = 130 * cost * BLOCK_SIZE
-    return hashlib.scrypt(password.encode(), salt=salt, n=cost, r=BLOCK_SIZE, p=1, maxmem=memory_bytes)
+def _derive(password: str, *, salt: bytes, cost: int, parallelism: int) -> bytes:
+    memory_bytes = 128 * BLOCK_SIZE * (cost + parallelism + 2)
+    return hashlib.scrypt(password.encode(), salt=salt, n=cost, r=BLOCK_SIZE, p=parallelism, maxmem=2 * memory_bytes)
