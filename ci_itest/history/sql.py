@@ -1,6 +1,6 @@
 """`SqlHistory`: the history in SQL, on a SQLite file in CI and on a laptop. The one door to SQLAlchemy.
 
-Importing this module imports SQLAlchemy (some 0.3 s of CPU): import it where a history is opened, not at the top.
+Importing this module imports SQLAlchemy (some 0.4 s of CPU): import it where a history is opened, not at the top.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ def _suite_accuracy(
 
 
 def set_aside(path: Path) -> Path:
-    """Move a damaged SQLite history, with its write-ahead log, to `NAME.damaged`, over an earlier one; where it is now.
+    """Move a damaged SQLite history to `NAME.damaged` (over an earlier one) and drop its log; where it is now.
 
     Raises:
         HistoryError: The folder cannot be written.
