@@ -225,3 +225,12 @@ def test_a_shard_says_how_it_went_in_its_own_job(one: object, failed_count: int,
     assert lines[0] == first_line
     assert lines[-1] == "Bundle: `bundle.zip`"
     assert len(lines) <= 5
+
+
+def test_a_long_list_of_lost_files_is_folded() -> None:
+    items = tuple(f"tests/test_{number}.py::test_a" for number in range(9))
+    of = run(passed=1, findings=[Finding(FindingKind.MISSING_CASE, "9 planned tests have no result.", items=items)])
+
+    text = comment(view(of), key="k")
+
+    assert "- **9 planned tests have no result.**\n\n<details><summary>9 files</summary>\n\n- `tests/test_0.py`" in text
