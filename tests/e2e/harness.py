@@ -1,0 +1,470 @@
+"""Workflows of a repository on this machine, run by act in host mode without any network.
+
+`workbench()` makes what all tests share: a clean copy of this project, the tests' Python environment, a warm package
+cache. `Repository` is one team's repository with a suite and a pull request; its `run` starts a workflow and
+gives back an `Ended`. GitHub's own actions are the stand-ins of `tests/e2e/actions`, GitHub itself is the double.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.helpers.github import GitHub
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parents[1]
+SHOP = PROJECT / "examples" / "shop"
+SMALL = PROJECT / "tests" / "samples" / "small_suite"
+"""Three files of two cases; `BROKEN=cart` (or login, search) makes one fail."""
+OURS = "ci-itest/ci-itest"
+RELEASE = "v0"
+"""The ref by which the tests' workflows name our action."""
+
+LONGEST_SECONDS = 300
+_USES = re.compile(r"uses:\s+(?P<repository>[\w.-]+/[\w.-]+)(?P<folder>(?:/[\w./-]+)?)@(?P<ref>[\w.-]+)")
+_ENDED_STEP = re.compile(r" - Main (?P<name>[^\n]+?)(?: \[[^\]]*\])?$", re.MULTILINE)
+_NO_NETWORK = "http://127.0.0.1:9"
+"""A proxy that nobody runs: whatever asks for an outside address is refused at once."""
+
+_FOREIGN = ("GITHUB_", "CI_ITEST_", "ACTIONS_", "RUNNER_", "INPUT_", "PYTEST_", "VIRTUAL_ENV", "COV_")
+
+
+SETUP_ACTION = ".github/actions/ci-itest-setup/action.yml"
+
+
+@dataclass(frozen=True)
+class Use:
+    """A `uses:` of an action that is not in the same repository; `ref` is what it is pinned to."""
+
+    repository: str
+    folder: str
+    ref: str
+
+
+def uses_in(text: str) -> tuple[Use, ...]:
+    """Every outside action that a workflow or an action names."""
+    return tuple(Use(**found.groupdict()) for found in _USES.finditer(text))
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """What all tests share.
+
+    Attributes:
+        act: The program.
+        action: A copy of this project, as a release would hold it.
+        tests_environment: Virtual environment with the example's requirements.
+        stand_in: Program that the stand-ins call.
+    """
+
+    act: Path
+    action: Path
+    tests_environment: Path
+    stand_in: Path
+    environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def pins(self) -> Mapping[str, str]:
+        """Action to the ref that our files pin it to."""
+        files = (self.action / "action.yml", self.action / ".github" / "workflows" / "integration.yml")
+        return {use.repository: use.ref for file in files for use in uses_in(file.read_text())}
+
+    def local_repositories(self) -> Iterator[str]:
+        """What act is to take instead of fetching it: our action for itself, the stand-ins for GitHub's."""
+        for repository, ref in self.pins.items():
+            if repository != OURS:
+                yield f"{repository}@{ref}={HERE / 'actions' / repository.removeprefix('actions/')}"
+        for ref in dict.fromkeys([RELEASE, self.pins[OURS]]):
+            yield f"{OURS}@{ref}={self.action}"
+
+
+def workbench(folder: Path, *, cache: Path, environment: Mapping[str, str]) -> Workbench:
+    """Make it in a folder; what takes long to make is kept in `cache`, which outlives the test run.
+
+    The package cache is filled here, with the network; afterwards everything runs without.
+    """
+    clean = {name: value for name, value in environment.items() if not name.startswith(_FOREIGN)}
+    clean["PATH"] = os.pathsep.join([str(_uv_folder(folder)), environment["PATH"]])
+    action = folder / "ci-itest"
+    export_project(action)
+    stand_in = folder / "stand-in"
+    _write_program(stand_in, f'exec "{sys.executable}" -I "{HERE / "stand_ins"}" "$@"')
+    uv_cache = _run(["uv", "cache", "dir"], directory=folder, environment=clean).strip()
+    offline = clean | {
+        "UV_CACHE_DIR": uv_cache,
+        "UV_OFFLINE": "1",
+        "HTTP_PROXY": _NO_NETWORK,
+        "HTTPS_PROXY": _NO_NETWORK,
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+    _fill_package_cache(folder / "first-tool", action=action, environment=clean)
+    return Workbench(
+        act=act_program(),
+        action=action,
+        tests_environment=_tests_environment(cache, environment=clean),
+        stand_in=stand_in,
+        environment=offline,
+    )
+
+
+def act_program() -> Path:
+    """Where the development requirements put act; it may not be there."""
+    return Path(sys.executable).parent / "act"
+
+
+def uv_program() -> Path | None:
+    """The uv on PATH, else the one that the project's own set-up installs; None without one."""
+    found = shutil.which("uv") or shutil.which(str(PROJECT / ".uv" / "bin" / "uv"))
+    return Path(found) if found else None
+
+
+def _uv_folder(folder: Path) -> Path:
+    """A folder for PATH that holds uv alone: a job that finds none would fetch it."""
+    program = uv_program()
+    assert program is not None, "There is no uv; ask uv_program() first."
+    launcher = folder / "bin" / "uv"
+    launcher.parent.mkdir()
+    _write_program(launcher, f'exec "{program}" "$@"')
+    return launcher.parent
+
+
+def _write_program(path: Path, command: str) -> None:
+    path.write_text(f"#!/bin/sh\n{command}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def export_project(target: Path) -> None:
+    """Copy the project as it stands here, changes that are not committed yet included, ignored files not."""
+    listed = _run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        directory=PROJECT,
+        environment=os.environ,
+    )
+    for name in filter(None, listed.split("\0")):
+        source = PROJECT / name
+        if source.is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name)
+
+
+def _fill_package_cache(temporary: Path, *, action: Path, environment: Mapping[str, str]) -> None:
+    """Install the tool once as a job does, so that the jobs themselves need no network."""
+    temporary.mkdir()
+    script = str(action / ".github" / "bootstrap.sh")
+    _run(["bash", script], directory=temporary, environment={**environment, "RUNNER_TEMP": str(temporary)})
+
+
+def _tests_environment(cache: Path, *, environment: Mapping[str, str]) -> Path:
+    """The example's requirements in a virtual environment, made once for each state of the lock file."""
+    lock = SHOP / "requirements.txt"
+    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    made = cache / f"shop-{digest}"
+    if not (made / "complete").exists():
+        python = str(made / "bin" / "python")
+        _run(["uv", "venv", "--clear", "--python", sys.executable, str(made)], directory=SHOP, environment=environment)
+        install = ["uv", "pip", "install", "--python", python, "--require-hashes", "-r", str(lock)]
+        _run(install, directory=SHOP, environment=environment)
+        (made / "complete").touch()
+    return made
+
+
+@dataclass(frozen=True)
+class Event:
+    """What starts a workflow.
+
+    Attributes:
+        name: "push" or "pull_request".
+        action: Of a pull request's event.
+        label: The label that a `labeled` event is about.
+    """
+
+    name: str = "pull_request"
+    action: str = "synchronize"
+    label: str = ""
+
+
+PUSH = Event("push", action="")
+CHANGED = Event()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a job: `result` is success or failure; one that was skipped is not here."""
+
+    job: str
+    name: str
+    result: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A workflow run that is over.
+
+    Attributes:
+        exit_code: 0 when every job succeeded.
+        jobs: Job id to success, failure or skipped. Of a matrix, failure when one of its jobs failed.
+        steps: In the order they ended.
+        summaries: Job id to the Markdown it left.
+        outputs: Name of what told them (plan, report, all, integration) to its outputs.
+        artifacts: All artifacts of the run, of every attempt: name to archive, which a later attempt may replace.
+        plan: The newest plan.json; empty without one.
+        log: All lines of the jobs.
+    """
+
+    exit_code: int
+    jobs: Mapping[str, str]
+    steps: tuple[Step, ...]
+    summaries: Mapping[str, str]
+    outputs: Mapping[str, Mapping[str, Any]]
+    artifacts: Mapping[str, Path]
+    plan: Mapping[str, Any]
+    log: str
+
+    def files_of(self, artifact: str) -> list[str]:
+        """Names of the files in an artifact."""
+        with zipfile.ZipFile(self.artifacts[artifact]) as archive:
+            return archive.namelist()
+
+    def result(self, step: str, *, job: str = "") -> set[str]:
+        """How a step ended, in every job that ran it (or in one)."""
+        return {ended.result for ended in self.steps if ended.name == step and job in ("", ended.job)}
+
+
+class Repository:
+    """One team's repository: a suite at its top, a default branch, and pull request 5.
+
+    Attributes:
+        folder: The work tree.
+        store: What GitHub keeps beside it: artifacts by run, caches.
+        head_sha: Newest commit of the pull request.
+    """
+
+    def __init__(self, folder: Path, *, suite: Path, bench: Workbench, github: GitHub) -> None:
+        self.folder = folder / "checkout"
+        self.store = folder / "store"
+        self.github = github
+        self._bench = bench
+        self._home = folder / "homes"
+        self.store.mkdir(parents=True)
+        _copy_suite(suite, self.folder)
+        for workflow in (HERE / "workflows").glob("*.yml"):
+            text = workflow.read_text()
+            text = text.replace("@CHECKOUT", f"@{bench.pins['actions/checkout']}").replace("@RELEASE", f"@{RELEASE}")
+            self.write(f".github/workflows/{workflow.name}", text)
+        self.write(SETUP_ACTION, (HERE / "setup-action" / "action.yml").read_text())
+        self._git("init", "--quiet", "--initial-branch", "main")
+        self.main_sha = self.commit("The suite")
+        self.head_sha = self.main_sha
+        self.merge_sha = self.main_sha
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def commit(self, message: str) -> str:
+        """Commit all of the work tree; the commit's id."""
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self._git("rev-parse", "HEAD")
+
+    def settle(self, message: str = "Settings of the test") -> None:
+        """Commit what was written to the default branch."""
+        self._git("checkout", "--quiet", "main")
+        self.main_sha = self.commit(message)
+
+    def open_pull_request(self, files: Mapping[str, str]) -> None:
+        """Pull request 5 with these files changed; the work tree is then its merge commit, as in a job."""
+        self._git("checkout", "--quiet", "-B", "faster-cart", self.main_sha)
+        for name, text in files.items():
+            self.write(name, text)
+        self.head_sha = self.commit("A change")
+        self._git("checkout", "--quiet", "--detach", self.main_sha)
+        self._git("merge", "--quiet", "--no-ff", "--message", "Merge", self.head_sha)
+        self.merge_sha = self._git("rev-parse", "HEAD")
+        self.github.pull_request(5, head_sha=self.head_sha, files=list(files))
+
+    def run(
+        self,
+        event: Event,
+        *,
+        run_id: int,
+        attempt: int = 1,
+        workflow: str = "ci.yml",
+        token: str = GitHub.token,
+        environment: Mapping[str, str] | None = None,
+        only: Sequence[str] = (),
+    ) -> Ended:
+        """Start a workflow and wait for its end.
+
+        Every job finds an empty home, as on a fresh machine; what is to live on must go through caches and artifacts.
+
+        Args:
+            environment: What all steps see, beside the runner's own variables.
+            only: "key:value" of the one job of the matrix to run, as when only that one is run again.
+        """
+        for told in self.store.glob("outputs-*.json"):
+            told.unlink()
+        home = self._home / f"{run_id}-{attempt}"
+        home.mkdir(parents=True)
+        event_file = home / "event.json"
+        event_file.write_text(json.dumps(self._payload(event)))
+        command = [str(self._bench.act), event.name, "--json", "-C", str(self.folder), "-e", str(event_file)]
+        command += ["-W", f".github/workflows/{workflow}", "-P", "ubuntu-latest=-self-hosted", "--no-skip-checkout"]
+        command += ["--use-new-action-cache", "--action-cache-path", str(home / "act"), "--no-cache-server"]
+        command += ["-s", f"GITHUB_TOKEN={token}"]
+        for local in self._bench.local_repositories():
+            command += ["--local-repository", local]
+        for name, value in {**self._variables(event, run_id, attempt, workflow), **(environment or {})}.items():
+            command += ["--env", f"{name}={value}"]
+        for chosen in only:
+            command += ["--matrix", chosen]
+        done = subprocess.run(
+            command,
+            env={**self._bench.environment, "HOME": str(home)},
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_SECONDS,
+            check=False,
+        )
+        shutil.rmtree(home / "act", ignore_errors=True)
+        return self._ended(done, run_id=run_id)
+
+    def without_set_up_action(self) -> None:
+        """A pull request into a default branch that has no such action."""
+        self._git("checkout", "--quiet", "main")
+        (self.folder / SETUP_ACTION).unlink()
+        self.settle()
+        self.open_pull_request({"README.md": "A shop without an action.\n"})
+
+    def forget_artifacts(self, run_id: int) -> None:
+        """What a re-run of all jobs finds of its earlier attempt: no artifact."""
+        shutil.rmtree(self.store / "artifacts" / str(run_id))
+
+    def _variables(self, event: Event, run_id: int, attempt: int, workflow: str) -> Mapping[str, str]:
+        ref = "refs/heads/main" if event.name == "push" else "refs/pull/5/merge"
+        return {
+            "GITHUB_RUN_ID": str(run_id),
+            "GITHUB_RUN_ATTEMPT": str(attempt),
+            "GITHUB_REPOSITORY": self.github.repository,
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_REF": ref,
+            "GITHUB_WORKFLOW_REF": f"{self.github.repository}/.github/workflows/{workflow}@{ref}",
+            # act takes the commit from here.
+            "SHA_REF": self.main_sha if event.name == "push" else self.merge_sha,
+            "STAND_IN": str(self._bench.stand_in),
+            "STAND_IN_STORE": str(self.store),
+            "STAND_IN_REPOSITORY": str(self.folder),
+            "TESTS_ENVIRONMENT": str(self._bench.tests_environment),
+        }
+
+    def _payload(self, event: Event) -> Mapping[str, Any]:
+        """The part of GitHub's event that a run reads."""
+        fact = self.github.state["repository"]
+        repository = {"id": fact["id"], "full_name": self.github.repository, "default_branch": "main"}
+        if event.name == "push":
+            return {"ref": "refs/heads/main", "after": self.main_sha, "repository": repository}
+        payload: dict[str, Any] = {
+            "action": event.action,
+            "number": 5,
+            "repository": repository,
+            "pull_request": {
+                "number": 5,
+                "head": {"sha": self.head_sha, "ref": "faster-cart", "repo": repository},
+                "base": {"sha": self.main_sha, "ref": "main", "repo": repository},
+            },
+        }
+        return payload | ({"label": {"name": event.label}} if event.label else {})
+
+    def _ended(self, done: subprocess.CompletedProcess[str], *, run_id: int) -> Ended:
+        lines = list(_json_lines(done.stdout))
+        told = {
+            path.stem.removeprefix("outputs-"): json.loads(path.read_text()) for path in self.store.glob("outputs-*")
+        }
+        archives = sorted((self.store / "artifacts" / str(run_id)).glob("*.zip"))
+        return Ended(
+            exit_code=done.returncode,
+            jobs=_jobs(lines),
+            steps=tuple(_steps(lines)),
+            summaries=_summaries(lines),
+            outputs=told,
+            artifacts={archive.stem: archive for archive in archives},
+            plan=_plan_in([archive for archive in archives if archive.stem.startswith("ci-itest-plan-")]),
+            log="".join(_text(lines)) + done.stderr,
+        )
+
+    def _git(self, *arguments: str) -> str:
+        author = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        for role in ("AUTHOR", "COMMITTER"):
+            author |= {f"GIT_{role}_NAME": "Alice", f"GIT_{role}_EMAIL": "alice@example.com"}
+        return _run(
+            ["git", *arguments], directory=self.folder, environment={**self._bench.environment, **author}
+        ).strip()
+
+
+def _copy_suite(suite: Path, target: Path) -> None:
+    leave_out = shutil.ignore_patterns("__pycache__", ".ci-itest", ".pytest_cache", ".venv", "*.sqlite*")
+    shutil.copytree(suite, target, ignore=leave_out)
+    (target / ".gitignore").write_text("__pycache__/\n.venv/\n")
+
+
+def _plan_in(archives: Sequence[Path]) -> Mapping[str, Any]:
+    if not archives:
+        return {}
+    with zipfile.ZipFile(archives[-1]) as archive:
+        plan: Mapping[str, Any] = json.loads(archive.read("plan.json"))
+        return plan
+
+
+def _json_lines(text: str) -> Iterator[Mapping[str, Any]]:
+    for line in text.splitlines():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def _jobs(lines: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
+    results: dict[str, str] = {}
+    for line in lines:
+        if "jobResult" in line and results.get(line["jobID"]) != "failure":
+            results[line["jobID"]] = line["jobResult"]
+    return results
+
+
+def _steps(lines: Iterable[Mapping[str, Any]]) -> Iterator[Step]:
+    for line in lines:
+        if "stepResult" in line and (found := _ENDED_STEP.search(line["msg"])):
+            yield Step(line["job"].partition("/")[2].strip(), found["name"], line["stepResult"])
+
+
+def _summaries(lines: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
+    """What the jobs wrote to their summaries, in a matrix one after the other."""
+    texts: dict[str, str] = {}
+    for line in lines:
+        if line.get("command") == "summary":
+            texts[line["jobID"]] = texts.get(line["jobID"], "") + line["content"]
+    return texts
+
+
+def _text(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for line in lines:
+        text = line.get("msg", "")
+        yield f"[{line.get('job', '')}] {text}" if text.endswith("\n") else f"[{line.get('job', '')}] {text}\n"
+
+
+def _run(command: Sequence[str], *, directory: Path, environment: Mapping[str, str]) -> str:
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:3])} ended with code {done.returncode}:\n{done.stderr}")
+    return done.stdout

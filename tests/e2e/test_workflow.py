@@ -1,0 +1,171 @@
+"""The composite action and the reusable workflow, run by act on a small suite, without any network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.e2e.harness import CHANGED, PUSH, Ended, Event, Repository
+from tests.helpers.github import GitHub
+
+pytestmark = pytest.mark.act
+
+INCOMPLETE = "exit status 5"
+TESTS_FAILED = "exit status 1"
+LABELLED_BUG = Event(action="labeled", label="bug")
+LABELLED_SKIP = Event(action="labeled", label="skip-integration")
+
+
+def test_a_lost_bundle_makes_the_run_red_and_is_named(small: Repository, github: GitHub) -> None:
+    ended = small.run(CHANGED, run_id=1, environment={"LOST_BUNDLE": "ci-itest-main-2-a1"})
+
+    assert ended.jobs == {"plan": "success", "shard": "success", "report": "failure"}
+    assert INCOMPLETE in ended.log
+    assert ended.outputs["report"]["conclusion"] == "incomplete"
+    assert_one_comment(github, "Shard 2/3 left no bundle")
+    assert "Shard 2/3 left no bundle" in ended.summaries["report"]
+    assert "report.html" in ended.files_of("ci-itest-report-a1")
+
+
+def test_the_bypass_label_skips_the_shards_and_says_who_and_why(small: Repository, github: GitHub) -> None:
+    small.open_pull_request({"docs/a.md": "More words.\n"})
+    github.state["permissions"]["alice"] = "write"
+    github.label("skip-integration", actor="alice")
+
+    ended = small.run(LABELLED_SKIP, run_id=1)
+
+    assert ended.jobs["report"] == "success"
+    assert ended.exit_code == 0
+    assert ended.result("Run the shard") == set()
+    assert ended.outputs["report"]["conclusion"] == "bypassed"
+    assert "alice" in ended.summaries["report"]
+    assert "skip-integration" in ended.summaries["report"]
+    assert "docs/**" in ended.summaries["report"]
+
+
+def test_a_red_commit_stays_red_when_another_label_is_set(small: Repository, github: GitHub) -> None:
+    red = small.run(CHANGED, run_id=1, environment={"BROKEN": "cart"})
+    github.run(1, conclusion="failure", head_sha=small.head_sha, jobs=red.jobs)
+    github.label("bug")
+    comments = github.bodies()
+
+    ended = small.run(LABELLED_BUG, run_id=2)
+
+    assert ended.result("Run the shard") == set()
+    assert ended.jobs["report"] == "failure"
+    assert ended.outputs["report"]["conclusion"] == "failure"
+    assert "run 1" in ended.summaries["report"]
+    assert github.bodies() == comments
+
+
+def test_a_failed_shard_run_again_keeps_the_plan_and_turns_the_run_green(small: Repository, github: GitHub) -> None:
+    red = small.run(CHANGED, run_id=1, environment={"BROKEN": "login"})
+    broken = shard_of(red.plan, "tests/integration/test_login.py")
+
+    green = small.run(CHANGED, run_id=1, attempt=2, only=[f"index:{broken}"])
+
+    assert red.outputs["report"]["conclusion"] == "failure"
+    assert shard_jobs_of(green) == {f"ci-itest-main-{broken}-a2"}
+    assert green.plan == red.plan
+    assert green.jobs["report"] == "success"
+    assert green.outputs["report"]["conclusion"] == "success"
+    assert green.outputs["report"]["passed"] == "6"
+    assert len(github.bodies()) == 1
+
+
+def test_the_default_branch_alone_teaches_plans_and_a_run_keeps_its_own(small: Repository) -> None:
+    small.run(CHANGED, run_id=1)
+    pushed = small.run(PUSH, run_id=2)
+    changed = small.run(CHANGED, run_id=3)
+    small.forget_artifacts(2)
+    pushed_again = small.run(PUSH, run_id=2, attempt=2)
+
+    assert any("No history" in note for note in notes_of(pushed.plan))
+    assert not any("No history" in note for note in notes_of(changed.plan))
+    assert expected_seconds(changed.plan) < expected_seconds(pushed.plan)
+    assert pushed_again.exit_code == 0
+    assert pushed_again.plan == pushed.plan
+
+
+def test_mode_all_plans_runs_and_reports_in_one_job_and_posts_nothing(small: Repository, github: GitHub) -> None:
+    ended = small.run(CHANGED, run_id=1, workflow="all.yml", environment={"BROKEN": "search"})
+
+    assert ended.jobs == {"test": "failure"}
+    assert ended.outputs["all"]["conclusion"] == "failure"
+    assert (ended.outputs["all"]["passed"], ended.outputs["all"]["failed"]) == ("5", "1")
+    assert "test_search.py::test_the_search_works" in ended.summaries["test"]
+    assert {"report.html", "junit.xml", "run.json"} <= set(ended.files_of("ci-itest-all-a1"))
+    assert github.bodies() == []
+
+
+def test_the_reusable_workflow_runs_the_repositorys_own_set_up_action(small: Repository, github: GitHub) -> None:
+    ended = small.run(CHANGED, run_id=1, workflow="reusable.yml", environment={"BROKEN": "cart"})
+
+    assert ended.result("Run the shard") == {"success", "failure"}
+    assert ended.outputs["integration"]["conclusion"] == "failure"
+    assert_one_comment(github, "test_cart.py::test_the_cart_works")
+
+
+def test_the_reusable_workflow_runs_the_callers_set_up_commands(small: Repository) -> None:
+    small.without_set_up_action()
+
+    ended = small.run(CHANGED, run_id=1, workflow="reusable-setup.yml")
+
+    assert ended.exit_code == 0
+    assert ended.result("Run the shard") == {"success"}
+    assert ended.outputs["integration"]["conclusion"] == "success"
+
+
+def test_files_of_the_checkout_cannot_take_a_modules_place_in_the_tool(small: Repository) -> None:
+    spy = "import os, sys\nopen(os.environ['STAND_IN_STORE'] + '/spied', 'a').write(f'{__name__} {sys.argv}\\n')\n"
+    taken = ("argparse.py", "json.py", "requests.py", "click.py", "sitecustomize.py", "usercustomize.py")
+    files = dict.fromkeys((*taken, "ci_itest/__init__.py", "ci_itest/__main__.py"), spy)
+    small.open_pull_request(files)
+    python_path = {"PYTHONPATH": str(small.folder), "PYTHONSTARTUP": str(small.folder / "json.py")}
+
+    ended = small.run(CHANGED, run_id=1, environment=python_path)
+
+    assert ended.result("Plan") == ended.result("Run the shard") == ended.result("Merge and report") == {"success"}
+    assert not (small.store / "spied").exists()
+
+
+def test_a_token_that_may_not_write_changes_no_verdict(small: Repository, github: GitHub) -> None:
+    ended = small.run(CHANGED, run_id=1, token=github.read_only_token, environment={"BROKEN": "cart"})
+
+    assert ended.jobs["report"] == "failure"
+    assert TESTS_FAILED in ended.log
+    assert ended.outputs["report"]["conclusion"] == "failure"
+    assert github.bodies() == []
+
+
+def assert_one_comment(github: GitHub, *words: str) -> None:
+    comments = [body for _, body in github.bodies()]
+    assert len(comments) == 1
+    for word in words:
+        assert word in comments[0]
+
+
+def shard_of(plan: Mapping[str, Any], file: str) -> int:
+    """Index of the shard that a file is on."""
+    return next(
+        int(shard["index"])
+        for suite in plan["suites"]
+        for shard in suite["shards"]
+        for unit in shard["units"]
+        if file in str(unit)
+    )
+
+
+def shard_jobs_of(ended: Ended) -> set[str]:
+    """The bundles of attempt 2."""
+    return {name for name in ended.artifacts if name.startswith("ci-itest-main-") and name.endswith("-a2")}
+
+
+def notes_of(plan: Mapping[str, Any]) -> list[str]:
+    return [note for suite in plan["suites"] for note in suite["notes"]]
+
+
+def expected_seconds(plan: Mapping[str, Any]) -> float:
+    return float(sum(shard["expected_seconds"] for suite in plan["suites"] for shard in suite["shards"]))
