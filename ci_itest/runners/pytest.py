@@ -3,34 +3,68 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ci_itest
 from ci_itest.errors import RunnerError
-from ci_itest.model.cases import COLLECTION_NAME, Attempt, CaseId, Outcome
-from ci_itest.model.run import ListedFile
 from ci_itest.model.settings import SuiteSettings
+from ci_itest.planning.partition import claiming_shard
 from ci_itest.process import output_of
 from ci_itest.runners.base import Counts, Launch, RunnerResult, ShardRequest
-from ci_itest.runners.pytest_files import shown_cases, test_files
-from ci_itest.wire import json_lines, write_whole
+from ci_itest.runners.pytest_files import shown_cases, suite_files
+from ci_itest.runners.pytest_results import count_results, read_results
+from ci_itest.wire import write_whole
 
 PLUGIN_FOLDER = Path(ci_itest.__file__).parent / "pytest_plugin" / "shard"
 PLUGIN_MODULE = "ci_itest_shard"
 SELECTION = "selection.json"
-MAX_RESULT_BYTES = 512 * 1024 * 1024
+HUNG_EXIT = 92
+"""Exit code of the shard plugin when a case could not be interrupted and no worker process stood between."""
 
 _FINE_EXITS = (0, 1, 5)
 _EXITS = {
     2: "pytest was interrupted.",
     3: "pytest had an internal error.",
-    4: "pytest was used wrongly: an option or a path it does not know.",
+    4: "pytest was used wrongly: an option or a path it does not know, or a conftest that cannot be imported.",
+    HUNG_EXIT: "A case ran longer than case_timeout and could not be interrupted, so pytest was ended with it. "
+    "With pytest-xdist installed only the case's worker would have been.",
 }
-_QUESTION = "import importlib.util as u, sys; print(*(bool(u.find_spec(n)) for n in ('pytest', 'xdist')))"
+_OLDEST_PYTHON = (3, 9)
+_OLDEST_PYTEST = (7,)
+_WORKSTEAL_SINCE = (3, 2)
+# Every hung or crashed case costs a worker. pytest-xdist gives up after four for each worker of the beginning.
+_SPARE_WORKERS = 32
+
+_QUESTION = """
+import json, sys
+answer = {"python": list(sys.version_info[:2])}
+try:
+    from importlib.metadata import PackageNotFoundError, version
+except ImportError:
+    pass
+else:
+    for name in ("pytest", "pytest-xdist"):
+        try:
+            answer[name] = version(name)
+        except PackageNotFoundError:
+            answer[name] = ""
+print("\\n" + json.dumps(answer))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What the Python of the tests has: versions, () for what is not there."""
+
+    python: tuple[int, ...]
+    pytest: tuple[int, ...]
+    xdist: tuple[int, ...]
 
 
 class PytestRunner:
@@ -39,7 +73,7 @@ class PytestRunner:
     name = "pytest"
 
     def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
-        return test_files(settings.tests, root=root)
+        return suite_files(settings.tests, root=root, arguments=settings.arguments)
 
     def count_cases(self, file: Path) -> int:
         return shown_cases(file)
@@ -50,170 +84,82 @@ class PytestRunner:
         folder = Path(_python(settings, root=root, environment=environment)).parent
         path = environment.get("PATH", "")
         inside = {"VIRTUAL_ENV": str(folder.parent)} if (folder.parent / "pyvenv.cfg").is_file() else {}
-        return {**environment, **inside, "PATH": f"{folder}:{path}" if path else str(folder)}
+        return {**environment, **inside, "PATH": f"{folder}{os.pathsep}{path}" if path else str(folder)}
 
     def launch(self, request: ShardRequest) -> Launch:
         python = _python(request.settings, root=request.root, environment=request.environment)
-        has_xdist = _has_xdist(python, request)
+        installed = _usable(python, _installed(python, request))
+        xdist = () if _switches_off_xdist(request) else installed.xdist
         _write_selection(request)
         markers = ("-m", request.settings.markers) if request.settings.markers else ()
-        workers = ("-n", str(request.workers), "--dist", "worksteal") if has_xdist else ()
         fixed = ("-p", PLUGIN_MODULE, "--continue-on-collection-errors", "--color=no")
-        arguments = (*fixed, *markers, *workers, *request.settings.arguments, *request.settings.tests)
+        arguments = (*fixed, *markers, *_workers(request, xdist), *request.settings.arguments, *_places(request))
         return Launch(
             command=(python, "-m", "pytest", *arguments),
             environment=_additions(request),
-            note=_without_xdist(request) if not has_xdist else "",
+            note="" if xdist else _without_xdist(request, is_installed=bool(installed.xdist)),
         )
 
     def read(self, results: Path, *, suite: str) -> RunnerResult:
-        reading = _Reading(suite)
-        for path in sorted(results.glob("*.jsonl")):
-            reading.take(path.stem, json_lines(path.read_bytes()[:MAX_RESULT_BYTES]))
-        return reading.result()
+        return read_results(results, suite=suite)
 
     def count(self, results: Path) -> Counts:
-        collected: set[str] = set()
-        last: dict[str, bool] = {}
-        for path in sorted(results.glob("*.jsonl")):
-            for event in json_lines(path.read_bytes()):
-                if event.get("event") == "collected":
-                    collected.update(_texts(event.get("ids")))
-                elif event.get("event") == "end":
-                    last[str(event.get("id"))] = event.get("outcome") in ("failed", "error")
-        return Counts(collected=len(collected), ended=len(last), failed=sum(last.values()))
+        return count_results(results)
 
     def explain_exit(self, code: int) -> str:
         if code in _FINE_EXITS:
             return ""
-        return _EXITS.get(code, f"pytest ended by signal {-code}." if code < 0 else f"pytest ended with code {code}.")
+        if code < 0:
+            return _killed(-code)
+        return _EXITS.get(code, f"pytest ended with code {code}.")
 
 
-class _Reading:
-    """Events of all processes of one shard, put together."""
-
-    def __init__(self, suite: str) -> None:
-        self._suite = suite
-        self._listed: dict[str, bool] = {}
-        self._collected: dict[CaseId, None] = {}
-        self._deselected: dict[str, int] = {}
-        self._has_collected = False
-        self._attempts: list[Attempt] = []
-        self._open: dict[CaseId, str] = {}
-        self._crashed: list[tuple[CaseId, str, str]] = []
-        self._queues: dict[str, list[str]] = {}
-
-    def take(self, worker: str, events: Iterable[Mapping[str, Any]]) -> None:
-        for event in events:
-            match event.get("event"):
-                case "listed":
-                    file = str(event.get("file", ""))
-                    self._listed[file] = self._listed.get(file, False) or event.get("mine") is True
-                case "collected":
-                    self._take_collected(event)
-                case "start":
-                    case = self._case(event)
-                    self._open[case] = worker
-                    if event.get("number") == 1:
-                        self._queues.setdefault(worker, []).append(case.node_id)
-                case "end":
-                    attempt = self._attempt(event, worker)
-                    self._open.pop(attempt.case, None)
-                    self._attempts.append(attempt)
-                case "crashed":
-                    self._crashed.append((self._case(event), str(event.get("worker")), str(event.get("message"))))
-
-    def result(self) -> RunnerResult:
-        attempts = [*self._attempts, *self._crash_attempts()]
-        return RunnerResult(
-            listed=tuple(self._listed_file(file, mine) for file, mine in sorted(self._listed.items())),
-            collected=tuple(self._collected),
-            attempts=tuple(_renumbered(attempts)),
-            running=tuple(self._open),
-            queues=tuple((worker, tuple(cases)) for worker, cases in sorted(self._queues.items())),
-        )
-
-    def _take_collected(self, event: Mapping[str, Any]) -> None:
-        # Every worker collects the same; the union stands for all of them.
-        self._has_collected = True
-        for node_id in _texts(event.get("ids")):
-            self._collected.setdefault(self._case_of(node_id))
-        deselected = event.get("deselected")
-        if isinstance(deselected, dict):
-            self._deselected.update({str(file): int(count) for file, count in deselected.items()})
-
-    def _crash_attempts(self) -> Iterable[Attempt]:
-        """A case whose worker died has failed: nobody else could write down its end."""
-        for case, worker, message in self._crashed:
-            if self._open.pop(case, None) is not None:
-                yield Attempt(case, Outcome.ERROR, worker=worker, message=message)
-
-    def _listed_file(self, file: str, is_mine: bool) -> ListedFile:
-        if not is_mine:
-            return ListedFile(file, is_mine=False)
-        broken = any(attempt.case == CaseId(self._suite, file, COLLECTION_NAME) for attempt in self._attempts)
-        if not self._has_collected and not broken:
-            return ListedFile(file, is_mine=True)
-        count = sum(1 for case in self._collected if case.file == file)
-        return ListedFile(file, is_mine=True, case_count=count, deselected_count=self._deselected.get(file, 0))
-
-    def _case(self, event: Mapping[str, Any]) -> CaseId:
-        return self._case_of(str(event.get("id", "")))
-
-    def _case_of(self, node_id: str) -> CaseId:
-        file, _, name = node_id.partition("::")
-        return CaseId(self._suite, file, name)
-
-    def _attempt(self, event: Mapping[str, Any], worker: str) -> Attempt:
-        return Attempt(
-            self._case(event),
-            _outcome(event.get("outcome")),
-            number=_number(event.get("number"), least=1),
-            started_at=str(event.get("at", "")),
-            setup_seconds=_seconds(event.get("setup")),
-            call_seconds=_seconds(event.get("call")),
-            teardown_seconds=_seconds(event.get("teardown")),
-            worker="" if worker == "main" else worker,
-            message=str(event.get("message", "")),
-            details=str(event.get("details", "")),
-            output=str(event.get("output", "")),
-            line=_number(event.get("line"), least=0),
-            properties=_pairs(event.get("properties")),
-        )
-
-
-def _renumbered(attempts: Iterable[Attempt]) -> Iterable[Attempt]:
-    """Attempts of a case counted from 1 in the order they ended, also when two workers tried it."""
-    made: dict[CaseId, int] = {}
-    for attempt in attempts:
-        made[attempt.case] = made.get(attempt.case, 0) + 1
-        yield replace(attempt, number=made[attempt.case])
-
-
-def _outcome(value: object) -> Outcome:
-    """An outcome that is none of ours is an error: nothing unknown may count as passed."""
+def _killed(number: int) -> str:
     try:
-        return Outcome(str(value))
+        name = signal.Signals(number).name
     except ValueError:
-        return Outcome.ERROR
+        return f"pytest was ended by signal {number}."
+    hint = " The machine may have run out of memory." if name == "SIGKILL" else ""
+    return f"pytest was ended by signal {number} ({name}).{hint}"
 
 
-def _number(value: object, *, least: int) -> int:
-    return max(value, least) if isinstance(value, int) and not isinstance(value, bool) else least
+def _places(request: ShardRequest) -> Iterable[str]:
+    """What pytest is given: folders, and of the files named themselves this shard's.
+
+    pytest collects a named file without asking whether to ignore it, so another shard's must not be named.
+
+    Raises:
+        RunnerError: Nothing is left, and without a place pytest would look everywhere.
+    """
+    places = [place for place in request.settings.tests if _is_for_shard(place, request)]
+    if not places:
+        raise RunnerError(f"Shard {request.index}/{request.count} of {request.suite} has no test file.")
+    return places
 
 
-def _seconds(value: object) -> float:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value < 1e7 else 0.0  # type: ignore[operator, arg-type]
+def _is_for_shard(place: str, request: ShardRequest) -> bool:
+    if not (request.root / place).is_file():
+        return True
+    file = Path(os.path.normpath(place)).as_posix()
+    if file in request.planned:
+        return file in request.files
+    return claiming_shard(file, shard_count=request.count) == request.index
 
 
-def _texts(value: object) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+def _workers(request: ShardRequest, xdist: tuple[int, ...]) -> tuple[str, ...]:
+    """One worker is used as well: when a case kills or hangs it, the rest of the shard still runs."""
+    if not xdist:
+        return ()
+    # pytest loads nothing by itself then; this one we need.
+    named = ("-p", "xdist") if request.environment.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") else ()
+    division = "worksteal" if xdist >= _WORKSTEAL_SINCE else "load"
+    spare = f"--max-worker-restart={_SPARE_WORKERS + request.workers}"
+    return (*named, "-n", str(request.workers), "--dist", division, spare)
 
 
-def _pairs(value: object) -> tuple[tuple[str, str], ...]:
-    pairs = value if isinstance(value, list) else []
-    return tuple((str(pair[0]), str(pair[1])) for pair in pairs if isinstance(pair, list) and len(pair) == 2)
+def _switches_off_xdist(request: ShardRequest) -> bool:
+    arguments = " ".join((*request.settings.arguments, request.environment.get("PYTEST_ADDOPTS", "")))
+    return "no:xdist" in arguments
 
 
 def _python(settings: SuiteSettings, *, root: Path, environment: Mapping[str, str]) -> str:
@@ -237,16 +183,53 @@ def _python(settings: SuiteSettings, *, root: Path, environment: Mapping[str, st
     return found
 
 
-def _has_xdist(python: str, request: ShardRequest) -> bool:
-    """Whether that Python has pytest-xdist; RunnerError when it has no pytest."""
+def _installed(python: str, request: ShardRequest) -> Installed:
+    """What that Python says it has; RunnerError when it cannot be started."""
     code, output = output_of([python, "-c", _QUESTION], directory=request.root, environment=request.environment)
-    answers = output.split()[-2:]
-    if code != 0 or answers[:1] != ["True"]:
+    lines = output.strip().splitlines()
+    answer = _answer(lines[-1]) if code == 0 and lines else {}
+    if not answer:
+        said = f" It said: {lines[-1]}" if lines else ""
+        raise RunnerError(f"{python} does not run.{said}", hint="Set `python` to the Python that runs your tests.")
+    return Installed(tuple(answer["python"]), _version(answer.get("pytest")), _version(answer.get("pytest-xdist")))
+
+
+def _answer(line: str) -> dict[str, Any]:
+    """What `_QUESTION` printed; {} for anything else."""
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) and isinstance(answer.get("python"), list) else {}
+
+
+def _version(text: object) -> tuple[int, ...]:
+    """Major and minor number; () for no version."""
+    parts = str(text or "").split(".")[:2]
+    return tuple(int("".join(filter(str.isdigit, part)) or 0) for part in parts if part)
+
+
+def _usable(python: str, installed: Installed) -> Installed:
+    """The same, when the shard plugin can work with it.
+
+    Raises:
+        RunnerError: No pytest, or an older one or an older Python than the plugin knows.
+    """
+    if installed.python < _OLDEST_PYTHON:
+        raise RunnerError(f"{python} is Python {_dots(installed.python)}; 3.9 is the oldest that works.")
+    if not installed.pytest:
         raise RunnerError(
             f"{python} has no pytest.",
-            hint="Install the tests' requirements there, or set `python` to the Python that has them.",
+            hint=f"Install the tests' requirements there (`{python} -m pip install pytest pytest-xdist`), "
+            "or set `python` to the Python that has them.",
         )
-    return answers[1:] == ["True"]
+    if installed.pytest < _OLDEST_PYTEST:
+        raise RunnerError(f"{python} has pytest {_dots(installed.pytest)}; 7.0 is the oldest that works.")
+    return installed
+
+
+def _dots(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _write_selection(request: ShardRequest) -> None:
@@ -263,18 +246,26 @@ def _write_selection(request: ShardRequest) -> None:
         "rerun_cases": None,
     }
     write_whole(request.results / SELECTION, json.dumps(selection, indent=1).encode())
+    # Lines are appended: those of an earlier run in the same folder would count as this one's.
+    for path in request.results.glob("*.jsonl"):
+        path.unlink()
 
 
 def _additions(request: ShardRequest) -> dict[str, str]:
     earlier = request.environment.get("PYTHONPATH", "")
     return {
-        "PYTHONPATH": f"{PLUGIN_FOLDER}:{earlier}" if earlier else str(PLUGIN_FOLDER),
+        "PYTHONPATH": f"{PLUGIN_FOLDER}{os.pathsep}{earlier}" if earlier else str(PLUGIN_FOLDER),
         "CI_ITEST_SHARD": str(request.results / SELECTION),
         "CI_ITEST_VERSION": ci_itest.__version__,
     }
 
 
-def _without_xdist(request: ShardRequest) -> str:
-    if request.workers == 1:
-        return ""
-    return "pytest-xdist is not installed with the tests: they run one after another. Install it to use all workers."
+def _without_xdist(request: ShardRequest, *, is_installed: bool) -> str:
+    why = "is switched off" if is_installed else "is not installed with the tests"
+    loss = "they run one after another, and a case that crashes ends the shard"
+    advice = "" if is_installed else f" Install it to use {_count(request.workers)}."
+    return f"pytest-xdist {why}: {loss}.{advice}"
+
+
+def _count(workers: int) -> str:
+    return "a worker process" if workers == 1 else f"{workers} workers"

@@ -220,7 +220,7 @@ class Ended:
         outputs: Name of what told them (plan, report, all, integration) to its outputs.
         artifacts: All artifacts of the run, of every attempt: name to archive, which a later attempt may replace.
         plan: The newest plan.json; empty without one.
-        log: All lines of the jobs.
+        log: All lines of the jobs; it lies beside the checkout too, for whoever looks into a failure.
     """
 
     exit_code: int
@@ -230,7 +230,7 @@ class Ended:
     outputs: Mapping[str, Mapping[str, Any]]
     artifacts: Mapping[str, Path]
     plan: Mapping[str, Any]
-    log: str
+    log: str = field(repr=False)
 
     def files_of(self, artifact: str) -> list[str]:
         """Names of the files in an artifact."""
@@ -340,7 +340,9 @@ class Repository:
             check=False,
         )
         shutil.rmtree(home / "act", ignore_errors=True)
-        return self._ended(done, run_id=run_id)
+        ended = self._ended(done, run_id=run_id)
+        home.with_suffix(".log").write_text(ended.log)
+        return ended
 
     def without_set_up_action(self) -> None:
         """A pull request into a default branch that has no such action."""

@@ -722,7 +722,7 @@ class Shard:
         if report.passed or (self._watches_workers and not _is_worker(report.nodeid)):
             return
         file = "" if self._watches_workers else self._file_of(report.nodeid)
-        if file not in self._broken_files:
+        if file not in self._broken_files and self._listed.get(file, True):
             self._broken_files.add(file)
             self._write_collection(file, report)
 
@@ -747,7 +747,9 @@ class Shard:
         name = os.path.basename(path)
         if not name.endswith(".py") or name in ("conftest.py", "__init__.py"):
             return False
-        return any(_matches(path, name, pattern) for pattern in self._patterns)
+        if any(_matches(path, name, pattern) for pattern in self._patterns):
+            return True
+        return self.paths.relative(path) in self.selection.planned
 
     def _list(self, file: str) -> bool:
         """Whether the file is ours; said once in the journal."""

@@ -6,7 +6,7 @@ import pytest
 
 from ci_itest.errors import SettingsError
 from ci_itest.runners.pytest_files import shown_cases
-from ci_itest.runners.pytest_files import test_files as listed
+from ci_itest.runners.pytest_files import suite_files as listed
 
 
 def tree(root: Path, *names: str) -> None:
