@@ -65,9 +65,13 @@ def command(
         *_set("markers", markers),
     ]
 
+    # In CI each shard has a machine of its own; here they share one.
+    cores_each = max(1, building.cores() // max(1, sum(len(suite.shards) for suite in plan.suites)))
+
     def shard_command(suite: str, index: int, bundle: Path) -> list[str]:
         where = ["--plan", str(folder.plan), "--suite", suite, "--shard", str(index), "--bundle", str(bundle)]
-        return [sys.executable, "-I", "-m", "ci_itest", "run-shard", *options, *where, "--progress", "json"]
+        share = ["--cores", str(cores_each), "--progress", "json"]
+        return [sys.executable, "-I", "-m", "ci_itest", "run-shard", *options, *where, *share]
 
     with _showing() as report:
         run_here(

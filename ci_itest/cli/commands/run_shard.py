@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     help="Folder the bundle is left in.  [default: .ci-itest/<bundle name>]",
 )
 @click.option(
+    "--cores",
+    type=click.IntRange(min=1),
+    help='Cores this shard may count on for workers = "auto".  [default: all of this machine]',
+)
+@click.option(
     "--progress",
     type=click.Choice(["lines", "json"]),
     default="lines",
@@ -56,6 +61,7 @@ def command(
     index: int,
     suite: str,
     bundle: Path | None,
+    cores: int | None,
     progress: str,
 ) -> int:
     """Run one shard of a plan and leave its bundle.
@@ -82,7 +88,7 @@ def command(
         environment=dict(os.environ),
         run_attempt=attempt,
         mirror=config.settings.images.mirror,
-        cores=building.cores(),
+        cores=cores or building.cores(),
     )
     report = _json_report if progress == "json" else building.plain_console(shows_output=True)
     tools = Tools(
@@ -135,13 +141,16 @@ def _json_report(step: Step) -> None:
 def _tell_end(result: ShardResult, verdicts: Counter[Verdict], report: Report) -> None:
     from ci_itest.model.cases import Verdict
     from ci_itest.model.progress import Step
-    from ci_itest.reporting.markdown import shard_summary
 
     for note in result.notes:
         report(Step("note", text=note))
     if result.message:
         report(Step("problem", text=result.message))
     report(Step("end", text=end_words(result, verdicts)))
+    if not building.in_actions():
+        return
+    from ci_itest.reporting.markdown import shard_summary
+
     failed, recovered = verdicts[Verdict.FAILED], verdicts[Verdict.RECOVERED]
     building.append_summary(shard_summary(result, failed_count=failed, recovered_count=recovered))
 
