@@ -62,7 +62,7 @@ def place_of(root: Path) -> Place:
     if context:
         branch = context.branch or context.ref
         return Place(context.repository, branch, context.sha, prefix, context)
-    branch, commit = _git(root, "rev-parse", "--abbrev-ref", "HEAD", "HEAD")
+    commit, branch = _git(root, "rev-parse", "HEAD", "--abbrev-ref", "HEAD")
     name = Path(top).name or root.resolve().name
     return Place(name, "" if branch == "HEAD" else branch, commit, prefix, None)
 
@@ -109,10 +109,10 @@ def github_api(context: Context | None) -> GitHubApi | None:
 def history(config: Config, place: Place) -> Iterator[HistoryStore | None]:
     """The history store, or None with a loud line: a run goes on without its history, never fails for it.
 
-    A damaged file is put aside, so that the next run starts a new one.
+    Of a damaged file the cache keeps a copy aside and starts anew; a file that the settings name is left as it is.
     """
-    from ci_itest.history.location import history_path
-    from ci_itest.history.sql import SqlHistory
+    from ci_itest.history.location import CACHE, history_path
+    from ci_itest.history.sql import SqlHistory, set_aside
     from ci_itest.history.store import DamagedHistoryError
 
     path = history_path(
@@ -122,14 +122,14 @@ def history(config: Config, place: Place) -> Iterator[HistoryStore | None]:
         environment=os.environ,
     )
     try:
-        store = SqlHistory.open(path)
-    except DamagedHistoryError as error:
-        aside = path.with_suffix(f".damaged-{int(time.time())}{path.suffix}")
-        with contextlib.suppress(OSError):
-            path.rename(aside)
-        say(f"warning: {error.message} It was put aside as {aside.name}; this run plans without history.")
-        yield None
-        return
+        try:
+            store = SqlHistory.open(path)
+        except DamagedHistoryError as error:
+            if config.settings.history.store != CACHE:
+                raise
+            aside = set_aside(path)
+            say(f"warning: {error.message} It was put aside as {aside}; a new history starts with this run.")
+            store = SqlHistory.open(path)
     except HistoryError as error:
         say(f"warning: {error} This run plans without history.")
         yield None
