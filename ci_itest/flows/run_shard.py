@@ -13,14 +13,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ci_itest import process
 from ci_itest.config.templates import APP, endpoint_values, fill
-from ci_itest.containers.engine import Engine
-from ci_itest.containers.leftovers import sweep
-from ci_itest.containers.owner import Owner
-from ci_itest.containers.presets import service_specs
-from ci_itest.containers.services import RunningServices, ServiceEvent, running
 from ci_itest.errors import AppError, CiItestError, ExitCode, PrepareError, ServiceError
 from ci_itest.flows.bundles import BundleFolder, with_results, write_shard
 from ci_itest.flows.commands import LOOPBACK, Log, app_running, free_port, log_file, prepare
@@ -35,6 +31,10 @@ from ci_itest.model.services import Endpoint
 from ci_itest.model.settings import SuiteSettings
 from ci_itest.runners.base import Runner, ShardRequest
 from ci_itest.wire import to_json, write_whole
+
+if TYPE_CHECKING:
+    from ci_itest.containers.engine import Engine
+    from ci_itest.containers.services import RunningServices, ServiceEvent
 
 OWN_PREFIX = "CI_ITEST_"
 
@@ -165,10 +165,16 @@ class _Run:
 
     @contextlib.contextmanager
     def _services_up(self) -> Iterator[RunningServices | None]:
-        specs = service_specs(self._job.settings.services)
-        if not specs:
+        if not self._job.settings.services:
             yield None
             return
+        # A suite without services does not pay for their modules.
+        from ci_itest.containers.leftovers import sweep
+        from ci_itest.containers.owner import Owner
+        from ci_itest.containers.presets import service_specs
+        from ci_itest.containers.services import running
+
+        specs = service_specs(self._job.settings.services)
         with contextlib.ExitStack() as starting:
             with self._phase("services"):
                 engine = self._tools.connect()

@@ -13,6 +13,9 @@ Each process appends JSON objects, one a line, to a file of its own (`gw0.jsonl`
     crashed    id, worker, message, at           a worker died (written by the process that watches the workers)
 
 A line is written with one system call, so whatever ends the process, all lines before are there.
+
+PYTEST_DONT_REWRITE: this file needs no better assertions, and rewriting it costs every process of pytest 0.1 s where
+no bytecode is kept.
 """
 
 # Paths are strings here: every file and folder of the suite passes by, and text is quicker than objects.
@@ -234,6 +237,17 @@ now = Clock().now
 def clean(text: object) -> str:
     """Text that can be written as UTF-8."""
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def sendable(value: Any) -> Any:
+    """The same plain value with every text in it clean."""
+    if isinstance(value, str):
+        return value if value.isascii() else clean(value)
+    if isinstance(value, dict):
+        return {sendable(key): sendable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(sendable, value))
+    return value
 
 
 def capped(text: str) -> str:
@@ -910,6 +924,16 @@ class Shard:
                 # Another plugin runs the case again: the next reports are of a new attempt.
                 self._end()
                 self._begin(attempt.item, attempt.number + 1)
+
+    @around()
+    def pytest_report_to_serializable(self, report: Any) -> Wrapper:
+        """Half a character in a message must not end the worker: pytest-xdist cannot send one."""
+        outcome = yield
+        if report.outcome != "passed" or getattr(report, "user_properties", None):
+            data = outcome.get_result() if _IS_OLD else outcome
+            if isinstance(data, dict):
+                data.update(sendable(data))
+        return outcome
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ci_itest.process import output_of
+from tests.helpers.suites import ci_itest, write_files
 
 HEAVY = ("docker", "sqlalchemy", "requests", "jinja2", "rich", "msgspec")
 
@@ -31,41 +32,42 @@ SUITE = {"tests/test_a.py": TEST_A, "tests/test_b.py": TEST_B, "ci-itest.toml": 
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
-    root = tmp_path / "repo"
-    for name, text in SUITE.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
+    return write_files(tmp_path / "repo", SUITE)
 
 
-def ci_itest(*arguments: str, root: Path, **variables: str) -> tuple[int, str]:
-    environment = {**os.environ, "VIRTUAL_ENV": str(Path(sys.executable).parent.parent), **variables}
-    command = [sys.executable, "-I", "-m", "ci_itest", *arguments]
-    return output_of(command, directory=root, environment=environment, within_seconds=120)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str]:
+    """The suite after one whole run, with its exit code and output; to be copied, not changed."""
+    root = write_files(tmp_path_factory.mktemp("finished") / "repo", SUITE)
+    return (root, *ci_itest("run", root=root))
+
+
+@pytest.fixture
+def ran(finished: tuple[Path, int, str], tmp_path: Path) -> Path:
+    """A copy of the suite after one whole run."""
+    return Path(shutil.copytree(finished[0], tmp_path / "repo", symlinks=True))
 
 
 def report_of(root: Path) -> Path:
     return root / ".ci-itest" / "latest" / "report"
 
 
-def test_run_does_the_whole_job(suite: Path) -> None:
-    code, output = ci_itest("run", root=suite)
+def test_run_does_the_whole_job(finished: tuple[Path, int, str]) -> None:
+    root, code, output = finished
 
     assert code == 0, output
-    run = json.loads((report_of(suite) / "run.json").read_text())
+    run = json.loads((report_of(root) / "run.json").read_text())
     assert sorted(case["verdict"] for case in run["cases"]) == ["passed", "passed", "passed", "skipped"]
-    assert "Content-Security-Policy" in (report_of(suite) / "report.html").read_text()
-    assert "<testsuite" in (report_of(suite) / "junit.xml").read_text()
+    assert "Content-Security-Policy" in (report_of(root) / "report.html").read_text()
+    assert "<testsuite" in (report_of(root) / "junit.xml").read_text()
 
 
-def test_a_second_run_plans_from_the_first(suite: Path) -> None:
-    ci_itest("run", root=suite)
-
-    code, output = ci_itest("run", root=suite)
+def test_a_second_run_plans_from_the_first(ran: Path) -> None:
+    code, output = ci_itest("plan", "--run-id", "78", root=ran)
 
     assert code == 0, output
     assert "No history yet" not in output
-    plan = json.loads((suite / ".ci-itest" / "latest" / "plan.json").read_text())
+    plan = json.loads((ran / ".ci-itest" / "plan.json").read_text())
     assert all(unit["is_known"] for shard in plan["suites"][0]["shards"] for unit in shard["units"])
 
 
@@ -89,23 +91,26 @@ def test_plan_shards_and_merge_work_apart(suite: Path) -> None:
     assert code == 0, output
 
 
-def test_a_missing_bundle_ends_with_5_and_is_named(suite: Path) -> None:
-    ci_itest("plan", "--run-id", "77", root=suite)
-    ci_itest("run-shard", "--shard", "1", "--bundle", ".ci-itest/bundles/ci-itest-main-1-a1", root=suite)
+def merged(root: Path) -> tuple[int, str]:
+    """Merge once more what the newest run left."""
+    run = root / ".ci-itest" / "latest"
+    return ci_itest("merge", "--plan", str(run / "plan.json"), "--bundles", str(run / "bundles"), root=root)
 
-    code, _ = ci_itest("merge", root=suite)
+
+def test_a_missing_bundle_ends_with_5_and_is_named(ran: Path) -> None:
+    shutil.rmtree(next((ran / ".ci-itest" / "latest" / "bundles").glob("*-2-a1")))
+
+    code, _ = merged(ran)
 
     assert code == 5
-    assert "2/2" in (suite / ".ci-itest/report/comment.md").read_text()
+    assert "2/2" in (ran / ".ci-itest/report/comment.md").read_text()
 
 
-def test_a_truncated_bundle_ends_with_5(suite: Path) -> None:
-    ci_itest("run", root=suite)
-    run = suite / ".ci-itest" / "latest"
-    document = next((run / "bundles").glob("*-1-a1")) / "shard.json"
+def test_a_truncated_bundle_ends_with_5(ran: Path) -> None:
+    document = next((ran / ".ci-itest" / "latest" / "bundles").glob("*-1-a1")) / "shard.json"
     document.write_bytes(document.read_bytes()[:40])
 
-    code, output = ci_itest("merge", "--plan", str(run / "plan.json"), "--bundles", str(run / "bundles"), root=suite)
+    code, output = merged(ran)
 
     assert code == 5, output
 
