@@ -35,6 +35,6 @@ def github() -> Iterator[GitHub]:
 @pytest.fixture
 def small(tmp_path: Path, bench: Workbench, github: GitHub) -> Repository:
     """A repository with a suite that takes no time, and a pull request that changes its README."""
-    repository = Repository(tmp_path, suite=SMALL, bench=bench, github=github)
+    repository = Repository(tmp_path, suite=SMALL, environment=bench.pytest_environment, bench=bench, github=github)
     repository.open_pull_request({"README.md": "A shop.\n"})
     return repository

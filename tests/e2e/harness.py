@@ -7,11 +7,14 @@ gives back an `Ended`. GitHub's own actions are the stand-ins of `tests/e2e/acti
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -26,13 +29,15 @@ from tests.helpers.github import GitHub
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 SHOP = PROJECT / "examples" / "shop"
+LOCK = SHOP / "requirements.txt"
 SMALL = PROJECT / "tests" / "samples" / "small_suite"
 """Three files of two cases; `BROKEN=cart` (or login, search) makes one fail."""
 OURS = "ci-itest/ci-itest"
 RELEASE = "v0"
 """The ref by which the tests' workflows name our action."""
 
-LONGEST_SECONDS = 300
+LONGEST_SECONDS = 240
+"""A workflow that takes longer is ended, and the test fails."""
 _USES = re.compile(r"uses:\s+(?P<repository>[\w.-]+/[\w.-]+)(?P<folder>(?:/[\w./-]+)?)@(?P<ref>[\w.-]+)")
 _ENDED_STEP = re.compile(r" - Main (?P<name>[^\n]+?)(?: \[[^\]]*\])?$", re.MULTILINE)
 _NO_NETWORK = "http://127.0.0.1:9"
@@ -65,13 +70,15 @@ class Workbench:
     Attributes:
         act: The program.
         action: A copy of this project, as a release would hold it.
-        tests_environment: Virtual environment with the example's requirements.
+        shop_environment: Virtual environment with the example's requirements.
+        pytest_environment: Virtual environment with pytest and nothing else; it starts three times as fast.
         stand_in: Program that the stand-ins call.
     """
 
     act: Path
     action: Path
-    tests_environment: Path
+    shop_environment: Path
+    pytest_environment: Path
     stand_in: Path
     environment: Mapping[str, str] = field(repr=False)
 
@@ -113,7 +120,8 @@ def workbench(folder: Path, *, cache: Path, environment: Mapping[str, str]) -> W
     return Workbench(
         act=act_program(),
         action=action,
-        tests_environment=_tests_environment(cache, environment=clean),
+        shop_environment=_environment_of(cache, "shop", ["--require-hashes", "-r", str(LOCK)], environment=clean),
+        pytest_environment=_environment_of(cache, "pytest", ["-c", str(LOCK), "pytest"], environment=clean),
         stand_in=stand_in,
         environment=offline,
     )
@@ -134,9 +142,12 @@ def _uv_folder(folder: Path) -> Path:
     """A folder for PATH that holds uv alone: a job that finds none would fetch it."""
     program = uv_program()
     assert program is not None, "There is no uv; ask uv_program() first."
+    # What lies on PATH may be a launcher of a version manager, slow and full of opinions; uv tells its children itself.
+    tell = ["run", "--no-project", "--python", sys.executable, "python", "-c", "import os; print(os.environ['UV'])"]
+    itself = _run([str(program), *tell], directory=folder, environment=os.environ).strip()
     launcher = folder / "bin" / "uv"
     launcher.parent.mkdir()
-    _write_program(launcher, f'exec "{program}" "$@"')
+    _write_program(launcher, f'exec "{itself}" "$@"')
     return launcher.parent
 
 
@@ -166,18 +177,27 @@ def _fill_package_cache(temporary: Path, *, action: Path, environment: Mapping[s
     _run(["bash", script], directory=temporary, environment={**environment, "RUNNER_TEMP": str(temporary)})
 
 
-def _tests_environment(cache: Path, *, environment: Mapping[str, str]) -> Path:
-    """The example's requirements in a virtual environment, made once for each state of the lock file."""
-    lock = SHOP / "requirements.txt"
-    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    made = cache / f"shop-{digest}"
-    if not (made / "complete").exists():
-        python = str(made / "bin" / "python")
-        _run(["uv", "venv", "--clear", "--python", sys.executable, str(made)], directory=SHOP, environment=environment)
-        install = ["uv", "pip", "install", "--python", python, "--require-hashes", "-r", str(lock)]
-        _run(install, directory=SHOP, environment=environment)
-        (made / "complete").touch()
+def _environment_of(cache: Path, name: str, wanted: Sequence[str], *, environment: Mapping[str, str]) -> Path:
+    """A virtual environment, made once for each state of the example's lock file."""
+    digest = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    made = cache / f"{name}-{digest}"
+    with _locked(cache / f"{name}.lock"):
+        if not (made / "complete").exists():
+            make = ["uv", "venv", "--clear", "--python", sys.executable, str(made)]
+            _run(make, directory=cache, environment=environment)
+            install = ["uv", "pip", "install", "--python", str(made / "bin" / "python"), *wanted]
+            _run(install, directory=cache, environment=environment)
+            (made / "complete").touch()
     return made
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Alone among the processes that test at the same time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @dataclass(frozen=True)
@@ -245,16 +265,20 @@ class Ended:
 class Repository:
     """One team's repository: a suite at its top, a default branch, and pull request 5.
 
+    Args:
+        environment: Virtual environment that has what the suite needs.
+
     Attributes:
         folder: The work tree.
         store: What GitHub keeps beside it: artifacts by run, caches.
         head_sha: Newest commit of the pull request.
     """
 
-    def __init__(self, folder: Path, *, suite: Path, bench: Workbench, github: GitHub) -> None:
+    def __init__(self, folder: Path, *, suite: Path, environment: Path, bench: Workbench, github: GitHub) -> None:
         self.folder = folder / "checkout"
         self.store = folder / "store"
         self.github = github
+        self._environment = environment
         self._bench = bench
         self._home = folder / "homes"
         self.store.mkdir(parents=True)
@@ -306,6 +330,7 @@ class Repository:
         token: str = GitHub.token,
         environment: Mapping[str, str] | None = None,
         only: Sequence[str] = (),
+        until: str = "",
     ) -> Ended:
         """Start a workflow and wait for its end.
 
@@ -314,6 +339,7 @@ class Repository:
         Args:
             environment: What all steps see, beside the runner's own variables.
             only: "key:value" of the one job of the matrix to run, as when only that one is run again.
+            until: Job to end with; what needs it does not run. All jobs when empty.
         """
         for told in self.store.glob("outputs-*.json"):
             told.unlink()
@@ -331,16 +357,12 @@ class Repository:
             command += ["--env", f"{name}={value}"]
         for chosen in only:
             command += ["--matrix", chosen]
-        done = subprocess.run(
-            command,
-            env={**self._bench.environment, "HOME": str(home)},
-            capture_output=True,
-            text=True,
-            timeout=LONGEST_SECONDS,
-            check=False,
-        )
+        if until:
+            command += ["--job", until]
+        log = home.with_suffix(".jsonl")
+        code = _end_of(command, environment={**self._bench.environment, "HOME": str(home)}, log=log)
         shutil.rmtree(home / "act", ignore_errors=True)
-        ended = self._ended(done, run_id=run_id)
+        ended = self._ended(log.read_text(), exit_code=code, run_id=run_id)
         home.with_suffix(".log").write_text(ended.log)
         return ended
 
@@ -350,6 +372,19 @@ class Repository:
         (self.folder / SETUP_ACTION).unlink()
         self.settle()
         self.open_pull_request({"README.md": "A shop without an action.\n"})
+
+    def divide_over(self, shards: int) -> None:
+        """A pull request into a default branch that asks for so many shards."""
+        self._git("checkout", "--quiet", "main")
+        settings = self.folder / "ci-itest.toml"
+        settings.write_text(re.sub(r"^shards = .*$", f"shards = {shards}", settings.read_text(), flags=re.MULTILINE))
+        self.settle()
+        self.open_pull_request({"README.md": "A shop with fewer jobs.\n"})
+
+    def cache_keys(self) -> set[str]:
+        """Keys of all caches that were saved."""
+        entries = (self.store / "caches").glob("*/entry.json")
+        return {str(json.loads(entry.read_text())["key"]) for entry in entries}
 
     def forget_artifacts(self, run_id: int) -> None:
         """What a re-run of all jobs finds of its earlier attempt: no artifact."""
@@ -369,7 +404,7 @@ class Repository:
             "STAND_IN": str(self._bench.stand_in),
             "STAND_IN_STORE": str(self.store),
             "STAND_IN_REPOSITORY": str(self.folder),
-            "TESTS_ENVIRONMENT": str(self._bench.tests_environment),
+            "TESTS_ENVIRONMENT": str(self._environment),
         }
 
     def _payload(self, event: Event) -> Mapping[str, Any]:
@@ -390,21 +425,21 @@ class Repository:
         }
         return payload | ({"label": {"name": event.label}} if event.label else {})
 
-    def _ended(self, done: subprocess.CompletedProcess[str], *, run_id: int) -> Ended:
-        lines = list(_json_lines(done.stdout))
+    def _ended(self, log: str, *, exit_code: int, run_id: int) -> Ended:
+        lines = list(_json_lines(log))
         told = {
             path.stem.removeprefix("outputs-"): json.loads(path.read_text()) for path in self.store.glob("outputs-*")
         }
         archives = sorted((self.store / "artifacts" / str(run_id)).glob("*.zip"))
         return Ended(
-            exit_code=done.returncode,
+            exit_code=exit_code,
             jobs=_jobs(lines),
             steps=tuple(_steps(lines)),
             summaries=_summaries(lines),
             outputs=told,
             artifacts={archive.stem: archive for archive in archives},
             plan=_plan_in([archive for archive in archives if archive.stem.startswith("ci-itest-plan-")]),
-            log="".join(_text(lines)) + done.stderr,
+            log="".join(_text(lines)),
         )
 
     def _git(self, *arguments: str) -> str:
@@ -430,10 +465,24 @@ def _plan_in(archives: Sequence[Path]) -> Mapping[str, Any]:
         return plan
 
 
+def _end_of(command: Sequence[str], *, environment: Mapping[str, str], log: Path) -> int:
+    """Run it to its end, its output in a file: a grandchild that outlives it must not hold up who waits for it."""
+    with log.open("w") as file:
+        act = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )
+        try:
+            return act.wait(LONGEST_SECONDS)
+        except BaseException:
+            os.killpg(act.pid, signal.SIGKILL)
+            act.wait()
+            raise
+
+
 def _json_lines(text: str) -> Iterator[Mapping[str, Any]]:
+    """The lines that are JSON; what act says outside of a job is one by itself."""
     for line in text.splitlines():
-        if line.startswith("{"):
-            yield json.loads(line)
+        yield json.loads(line) if line.startswith("{") else {"msg": line}
 
 
 def _jobs(lines: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
