@@ -15,10 +15,13 @@ APP = "app"
 
 
 def endpoint_values(endpoints: Mapping[str, Endpoint]) -> dict[str, dict[str, str]]:
-    """What templates may name of each service: host, port, address, url and its credentials."""
+    """What templates may name of each service: host, port, address, url, its credentials, and of a further port that
+    is called `smtp` its `smtp_port` and `smtp_address`."""
     return {
         name: {
             **endpoint.credentials,
+            **{f"{port}_port": str(number) for port, number in endpoint.ports.items()},
+            **{f"{port}_address": f"{endpoint.host}:{number}" for port, number in endpoint.ports.items()},
             "host": endpoint.host,
             "port": str(endpoint.port),
             "address": endpoint.address,

@@ -43,6 +43,11 @@ class BundleFolder:
         return self.path / "logs"
 
     @property
+    def service_logs(self) -> Path:
+        """Apart from our own logs, since a service may have any name."""
+        return self.logs / "services"
+
+    @property
     def environment(self) -> Path:
         return self.path / "environment.json"
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ci_itest.flows.bundles import BrokenBundle, Bundles
+from ci_itest.flows.service_tails import bounded
 from ci_itest.model.cases import Attempt, CaseId, CaseResult, Verdict, verdict_of
 from ci_itest.model.plan import Plan
 from ci_itest.model.run import Finding, FindingKind, Run, ShardResult, ShardState, StopReason, shard_label
@@ -66,7 +67,7 @@ def merge(plan: Plan, bundles: Bundles, facts: RunFacts) -> Run:
         branch=facts.branch,
         is_trusted=facts.is_trusted,
         plan_digest=plan.digest,
-        shards=tuple(replace(shard, attempts=()) for _, shard in sorted(shards.items())),
+        shards=tuple(_for_the_run(shard) for _, shard in sorted(shards.items())),
         cases=cases,
         findings=tuple(findings),
         notes=tuple(note for suite in plan.suites for note in suite.notes),
@@ -75,6 +76,11 @@ def merge(plan: Plan, bundles: Bundles, facts: RunFacts) -> Run:
         ),
         root=plan.root,
     )
+
+
+def _for_the_run(shard: ShardResult) -> ShardResult:
+    """The shard as the run's document has it: cases hold the attempts, and what a bundle says is held to its bounds."""
+    return replace(shard, attempts=(), service_tails=bounded(shard.service_tails))
 
 
 def _broken(bundle: BrokenBundle) -> Finding:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ci_itest.errors import ExitCode
 from ci_itest.junit.writer import run_junit_xml
-from ci_itest.model.cases import Verdict
+from ci_itest.model.cases import CaseId, Verdict
 from ci_itest.model.run import Conclusion, Run
 from ci_itest.reporting.html import html_report
 from ci_itest.reporting.inline import Annotation, inline_annotations
 from ci_itest.reporting.markdown import comment, summary
-from ci_itest.reporting.view import Links, ReportView, report_view
+from ci_itest.reporting.view import Links, ReportView, ServiceLog, report_view
 from ci_itest.wire import write_document, write_whole
 
 _EXIT_CODES = {
@@ -62,7 +62,7 @@ def publish(
     Raises:
         FileError: The folder cannot be written to.
     """
-    view = report_view(run, at=at, links=links, title=title, bypass_reason=bypass_reason)
+    view = report_view(run, at=at, links=links, title=title, logs=logs_of_failures(run), bypass_reason=bypass_reason)
     published = Published(
         page=folder / "report.html",
         comment=comment(view, key=key),
@@ -77,6 +77,21 @@ def publish(
     write_whole(folder / "junit.xml", run_junit_xml(run))
     write_document(folder / "run.json", run)
     return published
+
+
+def logs_of_failures(run: Run) -> Mapping[CaseId, Sequence[ServiceLog]]:
+    """For every case that failed, or was running when its shard ended, the tails of its shard's services."""
+    tails = {
+        (shard.suite, shard.index): tuple(ServiceLog(tail.service, tail.text) for tail in shard.service_tails)
+        for shard in run.shards
+        if shard.service_tails
+    }
+    return {
+        result.case: logs
+        for result in run.cases
+        if (result.verdict is Verdict.FAILED or (result.verdict is Verdict.MISSING and result.note))
+        and (logs := tails.get((result.case.suite, result.shard)))
+    }
 
 
 def outputs_of(run: Run, published: Published, *, comment_url: str) -> Mapping[str, str]:

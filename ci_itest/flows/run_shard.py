@@ -10,7 +10,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from ci_itest.errors import AppError, CiItestError, ExitCode, PrepareError, Serv
 from ci_itest.flows.bundles import BundleFolder, with_results, write_shard
 from ci_itest.flows.commands import LOOPBACK, Log, app_running, free_port, log_file, prepare
 from ci_itest.flows.merge import case_results
+from ci_itest.flows.service_tails import service_tails
 from ci_itest.junit.writer import junit_xml
 from ci_itest.masking import Masker, masker, secrets_of
 from ci_itest.model.cases import Verdict
@@ -115,6 +116,7 @@ class _Run:
         self._phases: list[PhaseTime] = []
         self._services: tuple[ServiceTime, ...] = ()
         self._notes: list[str] = []
+        self._dead: list[str] = []
         self._mask: Masker = masker(secrets_of(job.environment))
         self._request = _request(job, tools.runner)
 
@@ -160,8 +162,13 @@ class _Run:
                 with self._phase("tests"):
                     tested = self._tests(environment)
                 if services:
-                    self._notes += [f"While the tests ran, {death}." for death in services.dead()]
+                    self._note_deaths(services.dead())
                 return tested
+
+    def _note_deaths(self, deaths: Iterable[str]) -> None:
+        for words in deaths:
+            self._dead.append(words.partition(" ")[0])
+            self._notes.append(f"While the tests ran, {words}.")
 
     @contextlib.contextmanager
     def _services_up(self) -> Iterator[RunningServices | None]:
@@ -188,7 +195,7 @@ class _Run:
                             run=self._job.plan.run_id, shard=f"{self._job.suite}-{self._job.index}"
                         ),
                         mirror=self._job.mirror,
-                        log_directory=self._job.folder.logs,
+                        log_directory=self._job.folder.service_logs,
                         report=self._service_event,
                         mask=self._mask,
                     )
@@ -291,6 +298,8 @@ class _Run:
     def _leave_bundle(self, result: ShardResult) -> ShardResult:
         folder = self._job.folder
         whole = with_results(result, self._tools.runner.read(folder.results, suite=self._job.suite))
+        tails = service_tails(folder.service_logs, self._job.settings.services if _has_failed(whole) else self._dead)
+        result, whole = replace(result, service_tails=tails), replace(whole, service_tails=tails)
         write_whole(folder.environment, to_json(_environment_record(self._job)))
         labels = {(whole.suite, whole.index): whole.label}
         write_whole(folder.junit / "shard.xml", junit_xml(case_results(whole), shard_labels=labels))
@@ -360,6 +369,11 @@ def _service_times(endpoints: Mapping[str, Endpoint]) -> tuple[ServiceTime, ...]
         ServiceTime(endpoint.name, endpoint.image, endpoint.digest, endpoint.ready_seconds)
         for endpoint in endpoints.values()
     )
+
+
+def _has_failed(result: ShardResult) -> bool:
+    is_red = result.stop_reason is not StopReason.NONE or bool(result.running)
+    return is_red or any(attempt.outcome.is_bad for attempt in result.attempts)
 
 
 def _environment_record(job: ShardJob) -> dict[str, object]:

@@ -51,6 +51,14 @@ class ServiceTime:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceTail:
+    """The last lines of a service's log, kept of a shard in which something failed."""
+
+    service: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListedFile:
     """A test file a shard saw.
 
@@ -89,6 +97,7 @@ class ShardResult:
         planned_seconds: Work the plan expected of the shard.
         started_at: UTC, ISO 8601.
         notes: What happened beside the tests ("redis exited with code 1 while the tests ran"), one line each.
+        service_tails: Of all services when the shard failed, else of those that died.
     """
 
     suite: str
@@ -114,6 +123,7 @@ class ShardResult:
     phases: tuple[PhaseTime, ...] = ()
     services: tuple[ServiceTime, ...] = ()
     notes: tuple[str, ...] = ()
+    service_tails: tuple[ServiceTail, ...] = ()
 
     @property
     def label(self) -> str:
@@ -214,13 +224,9 @@ class Run:
 
     @property
     def conclusion(self) -> Conclusion:
-        if self.findings:
-            return Conclusion.INCOMPLETE
-        if self.count(Verdict.FAILED):
-            return Conclusion.FAILURE
-        if not self.cases:
-            return Conclusion.NOTHING
-        return Conclusion.SUCCESS
+        return conclusion_of(
+            has_findings=bool(self.findings), failed_count=self.count(Verdict.FAILED), case_count=len(self.cases)
+        )
 
 
 class Conclusion(StrEnum):
@@ -231,3 +237,12 @@ class Conclusion(StrEnum):
     INCOMPLETE = "incomplete"
     NOTHING = "nothing"
     BYPASSED = "bypassed"
+
+
+def conclusion_of(*, has_findings: bool, failed_count: int, case_count: int) -> Conclusion:
+    """What a run comes to: incomplete outweighs failed, and a run of no case is not green."""
+    if has_findings:
+        return Conclusion.INCOMPLETE
+    if failed_count:
+        return Conclusion.FAILURE
+    return Conclusion.SUCCESS if case_count else Conclusion.NOTHING

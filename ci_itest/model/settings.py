@@ -71,6 +71,7 @@ class ServiceSettings:
     ready: ReadySettings | None = _setting(None, "When the service counts as ready; unset: the preset's protocol.")
     ready_timeout: Seconds = _setting(Seconds(60), "How long it may take from start to ready.")
     needs: tuple[str, ...] = _setting((), "Services that must be ready before this one starts.")
+    only_for: tuple[str, ...] = _setting((), "Patterns of the files that need it; empty: all. Other shards skip it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +101,33 @@ class SuiteSettings:
     markers: str = _setting("", "Which of them are integration tests (pytest -m).")
     shards: int | Literal["auto"] = _setting("auto", "Parallel jobs: a number, or auto to meet `target`.")
     max_shards: int = _setting(16, "Most jobs that auto may choose.")
-    target: Seconds = _setting(Seconds(300), "Wall time of the tests to aim at when shards is auto.")
+    target: Seconds = _setting(Seconds(300), "Wall time of a job to aim at when shards is auto, its start included.")
     workers: int | Literal["auto"] = _setting("auto", "Processes inside a shard (pytest-xdist); auto: one per core.")
     retries: int = _setting(1, "Attempts after a failure; a case that passes then has recovered, and is shown.")
-    keep_together: Literal["file"] = _setting("file", "What is never divided between shards.")
+    keep_together: Literal["file", "class", "group", "case"] = _setting(
+        "file", "What is never divided between shards; group: cases of one xdist_group, other cases are free."
+    )
     case_timeout: Seconds = _setting(Seconds(120), "A case that runs longer is stopped and fails; 0: no limit.")
     shard_timeout: Seconds = _setting(Seconds(1800), "Tests of a shard that run longer are stopped; 0: no limit.")
     python: str = _setting("", "Python of the tests; empty: the active or the .venv environment, else python3.")
     arguments: tuple[str, ...] = _setting((), "More arguments for the test runner.")
     services: Mapping[str, ServiceSettings] = _setting({}, "Containers the tests talk to.")
-    environment: Mapping[str, str] = _setting({}, "Variables of prepare, app and tests; {postgres.url} is filled in.")
+    environment: Mapping[str, str] = _setting(
+        {},
+        "Variables of prepare, app and tests. Of each service {postgres.url}, .host, .port, .address, its credentials "
+        "(.user, .password) and further ports ({mail.smtp_port}) are filled in.",
+    )
     prepare: tuple[PrepareSettings, ...] = _setting((), "Commands between services and app, in order.")
     app: AppSettings | None = _setting(None, "The team's own server.")
+    boot: Seconds = _setting(
+        Seconds(30), "What a job takes beside ci-itest (checkout, installation); counts for `target` and the bill."
+    )
+    fill_minutes: bool = _setting(
+        False, "When shards is auto, fill whole billed minutes instead of evening out: fewer minutes, same wall clock."
+    )
+    rerun: Literal["failed", "all"] = _setting(
+        "failed", "What a later attempt of a shard runs: what failed or never ran, or all."
+    )
 
 
 @dataclass(frozen=True, slots=True)

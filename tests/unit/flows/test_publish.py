@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ci_itest.flows.bundles import Bundles
+from ci_itest.flows.merge import RunFacts, merge
+from ci_itest.flows.publish import logs_of_failures, publish
+from ci_itest.model.run import Run, ServiceTail
+from tests.helpers.plans import RUN_ID, case, done, plan
+
+TAIL = ServiceTail("redis", "# User requested shutdown...")
+
+
+def run_with_a_failure() -> Run:
+    """Shard 1 failed and has a tail; shard 2 passed and has one of a service that died."""
+    of = plan(["tests/test_a.py"], ["tests/test_b.py"])
+    shards = (
+        replace(done(of, 1, outcomes=("failed",)), service_tails=(TAIL,)),
+        replace(done(of, 2), service_tails=(TAIL,)),
+    )
+    return merge(of, Bundles(shards, ()), RunFacts(RUN_ID, "c0ffee", "2026-01-01T00:00:00+00:00"))
+
+
+def test_a_failed_case_has_the_logs_of_its_shards_services() -> None:
+    logs = logs_of_failures(run_with_a_failure())
+
+    assert list(logs) == [case("tests/test_a.py")]
+    ((log,),) = logs.values()
+    assert (log.service, log.text) == (TAIL.service, TAIL.text)
+
+
+def test_the_page_and_the_summary_show_the_services_last_lines(tmp_path: Path) -> None:
+    published = publish(run_with_a_failure(), folder=tmp_path, title="T", key="k", at="2026-01-01T00:00:00+00:00")
+
+    assert "Log of redis" in published.page.read_text()
+    assert "# User requested shutdown..." in published.page.read_text()
+    assert "User requested shutdown" in published.summary
