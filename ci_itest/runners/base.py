@@ -25,6 +25,8 @@ class ShardRequest:
         results: Folder the runner leaves its results in.
         environment: The whole environment the tests start from.
         workers: Processes to use.
+        only: The only cases to run ("file::name"); empty for all of the files.
+        queues: What each worker is to run, in order, as an earlier run recorded it; empty for the runner's own choice.
     """
 
     suite: str
@@ -37,6 +39,8 @@ class ShardRequest:
     results: Path
     environment: Mapping[str, str] = field(repr=False)
     workers: int = 1
+    only: tuple[str, ...] = ()
+    queues: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

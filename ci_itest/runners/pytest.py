@@ -243,7 +243,8 @@ def _write_selection(request: ShardRequest) -> None:
         "results": str(request.results),
         "retries": request.settings.retries,
         "case_timeout_seconds": float(request.settings.case_timeout),
-        "rerun_cases": None,
+        "rerun_cases": list(request.only) or None,
+        "queues": {worker: list(cases) for worker, cases in request.queues},
     }
     write_whole(request.results / SELECTION, json.dumps(selection, indent=1).encode())
     # Lines are appended: those of an earlier run in the same folder would count as this one's.

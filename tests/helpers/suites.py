@@ -104,6 +104,8 @@ class SmallSuite:
         planned: Files of each shard; () for one shard of all files found.
         tests: As in the settings.
         grace_seconds: How long a case may outlive case_timeout.
+        queues: What each worker is to run, as recorded.
+        only: The only cases to run.
     """
 
     root: Path
@@ -116,6 +118,8 @@ class SmallSuite:
     workers: int = 1
     grace_seconds: float = 5.0
     variables: Mapping[str, str] = field(default_factory=dict)
+    queues: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    only: tuple[str, ...] = ()
 
     def but(self, **changes: Any) -> SmallSuite:
         return replace(self, **changes)
@@ -148,6 +152,8 @@ class SmallSuite:
             results=results,
             environment=runner.tool_environment(self.settings, root=self.root, environment=environment),
             workers=self.workers,
+            queues=self.queues,
+            only=self.only,
         )
 
     def run(self, index: int = 1, *, within_seconds: float = 60.0) -> Ran:

@@ -35,8 +35,8 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, TypeVar, cast
 
@@ -107,6 +107,8 @@ class Selection:
         retries: Attempts after a failure.
         case_timeout_seconds: For setup, call and teardown of an attempt together; 0 for no limit.
         rerun_cases: The only cases to run, None for all.
+        queues: Worker's name ("gw0", "main" without pytest-xdist) to the cases it is to run, in order; empty for no
+            say in it.
         grace_seconds: How long a case may outlive its timeout before its process is ended.
     """
 
@@ -119,6 +121,7 @@ class Selection:
     retries: int = 0
     case_timeout_seconds: float = 0.0
     rerun_cases: frozenset[str] | None = None
+    queues: Mapping[str, list[str]] = field(default_factory=dict)
     grace_seconds: float = _GRACE_SECONDS
 
     @classmethod
@@ -137,6 +140,7 @@ class Selection:
                 retries=int(fields.get("retries") or 0),
                 case_timeout_seconds=float(fields.get("case_timeout_seconds") or 0.0),
                 rerun_cases=None if rerun is None else frozenset(rerun),
+                queues={str(name): list(cases) for name, cases in (fields.get("queues") or {}).items()},
                 grace_seconds=float(fields.get("grace_seconds", _GRACE_SECONDS)),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -722,6 +726,11 @@ class Shard:
         if self.selection.rerun_cases is not None:
             wanted = self.selection.rerun_cases
             items[:] = [item for item in items if self._case_of(item) in wanted]
+        if self.selection.queues and not hasattr(self.config, "workerinput"):
+            # Without pytest-xdist one process plays what was recorded, one worker's queue after the other.
+            played = [case for queue in self.selection.queues.values() for case in queue]
+            places = {case: place for place, case in enumerate(played)}
+            items.sort(key=lambda item: places.get(self._case_of(item), len(places)))
 
     def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
         self._deselected.update(clean(self.paths.relative(str(item.path))) for item in items)
@@ -781,9 +790,16 @@ class Shard:
 
     def _case_of(self, item: pytest.Item) -> str:
         rest = item.nodeid.partition("::")[2] or item.name
-        if self.config.getoption("loadgroup", False) and item.get_closest_marker("xdist_group"):
-            rest = rest.rpartition("@")[0]  # pytest-xdist adds the group's name
+        if self.config.getoption("loadgroup", False):
+            rest = without_group(rest)
         return clean(f"{self.paths.relative(str(item.path))}::{rest}")
+
+    def _case_of_node_id(self, nodeid: str) -> str:
+        """The same for a process that has only the names of the cases."""
+        rest = nodeid.partition("::")[2]
+        if self.config.getoption("dist", "") == "loadgroup":
+            rest = without_group(rest)
+        return clean(f"{self._file_of(nodeid)}::{rest}")
 
     def _file_of(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
@@ -1011,15 +1027,21 @@ class Shard:
         return bool(self.config.pluginmanager.hasplugin("dsession"))
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config) -> Any:
+        if not self.selection.queues:
+            return None
+        from ci_itest_replay import RecordedScheduling  # beside this file, on the same PYTHONPATH
+
+        workers: Any = self.config.getoption("tx")
+        return RecordedScheduling(self.selection.queues, numbered=len(workers), case_of=self._case_of_node_id)
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
         worker = getattr(report, "node", None)
         name = str(getattr(getattr(worker, "gateway", None), "id", ""))
-        rest = crashitem.partition("::")[2]
-        if self.config.getoption("dist", "") == "loadgroup":
-            rest = rest.rpartition("@")[0] or rest
         self.journal.event(
             "crashed",
-            id=clean(f"{self._file_of(crashitem)}::{rest}"),
+            id=self._case_of_node_id(crashitem),
             worker=name,
             message=f"worker {name} died while running it{_how_it_died(worker)}",
             at=now(),
@@ -1042,6 +1064,12 @@ def _how_it_died(worker: Any) -> str:
     except Exception:  # noqa: BLE001 - private to execnet: any change there costs this detail only
         return ""
     return f" (signal {-code})" if code < 0 else f" (exit code {code})"
+
+
+def without_group(name: str) -> str:
+    """The name before pytest-xdist added the case's group to it ("test_x[a]@group")."""
+    at = name.rfind("@")
+    return name[:at] if at > name.rfind("]") else name
 
 
 def _is_worker(nodeid: str) -> bool:
