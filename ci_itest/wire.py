@@ -19,14 +19,15 @@ import msgspec
 
 from ci_itest.errors import DocumentError, FileError
 from ci_itest.model.plan import Plan
+from ci_itest.model.recording import Surroundings
 from ci_itest.model.run import Run, ShardResult
 
 SCHEMA = 1
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
 
-_KINDS: dict[type, str] = {Plan: "plan", ShardResult: "shard", Run: "run"}
+_KINDS: dict[type, str] = {Plan: "plan", ShardResult: "shard", Surroundings: "environment", Run: "run"}
 
-Document = TypeVar("Document", Plan, ShardResult, Run)
+Document = TypeVar("Document", Plan, ShardResult, Surroundings, Run)
 
 
 def to_json(value: object) -> bytes:
@@ -34,8 +35,8 @@ def to_json(value: object) -> bytes:
     return msgspec.json.encode(value, order="sorted")
 
 
-def encode_document(value: Plan | ShardResult | Run) -> bytes:
-    """The document of a plan, a shard or a run, indented for the people who open one."""
+def encode_document(value: Plan | ShardResult | Surroundings | Run) -> bytes:
+    """The document of a plan, a shard, its surroundings or a run, indented for the people who open one."""
     fields = msgspec.to_builtins(value)
     document = {"schema": SCHEMA, "kind": _KINDS[type(value)], **fields}
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
@@ -82,7 +83,7 @@ def read_document(path: Path, of: type[Document]) -> Document:
     return decode_document(data, of, source=str(path))
 
 
-def write_document(path: Path, value: Plan | ShardResult | Run) -> None:
+def write_document(path: Path, value: Plan | ShardResult | Surroundings | Run) -> None:
     """Write a document whole, or leave what was there."""
     write_whole(path, encode_document(value))
 

@@ -6,6 +6,8 @@ Whatever happens, a bundle is left that says how far it got; whatever happens, t
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import platform
 import sys
 import threading
@@ -15,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci_itest import process
+from ci_itest import __version__, process
 from ci_itest.config.templates import APP, endpoint_values, fill
 from ci_itest.errors import AppError, CiItestError, ExitCode, PrepareError, ServiceError
 from ci_itest.flows.bundles import BundleFolder, with_results, write_shard
@@ -27,17 +29,19 @@ from ci_itest.masking import Masker, masker, secrets_of
 from ci_itest.model.cases import Verdict
 from ci_itest.model.plan import Plan
 from ci_itest.model.progress import Step
+from ci_itest.model.recording import Surroundings
 from ci_itest.model.run import PhaseTime, ServiceTime, ShardResult, ShardState, StopReason
 from ci_itest.model.services import Endpoint
 from ci_itest.model.settings import SuiteSettings
 from ci_itest.runners.base import Runner, ShardRequest
-from ci_itest.wire import to_json, write_whole
+from ci_itest.wire import write_document, write_whole
 
 if TYPE_CHECKING:
     from ci_itest.containers.engine import Engine
     from ci_itest.containers.services import RunningServices, ServiceEvent
 
 OWN_PREFIX = "CI_ITEST_"
+HASH_SEED = "PYTHONHASHSEED"
 
 Report = Callable[[Step], None]
 
@@ -52,6 +56,9 @@ class ShardJob:
         environment: The whole environment that prepare, app and tests start from.
         mirror: Registry that stands for Docker Hub, "" for Docker Hub itself.
         cores: Processor cores of this machine.
+        only: The only cases to run ("file::name"); empty for all of the shard.
+        queues: What each worker is to run, in order, as an earlier run recorded it; empty for the runner's own choice.
+        hash_seed: PYTHONHASHSEED where the environment sets none; "" for one drawn from run and shard.
     """
 
     plan: Plan
@@ -64,6 +71,9 @@ class ShardJob:
     run_attempt: int = 1
     mirror: str = ""
     cores: int = 1
+    only: tuple[str, ...] = ()
+    queues: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    hash_seed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +83,16 @@ class Tools:
     Attributes:
         connect: Reaches the Docker engine; called only when the suite has services.
         now: The time, UTC ISO 8601.
+        instead: Takes the place of the tests, with everything up and the environment filled in; its exit code.
+        hold: Called after the tests, while everything is still up.
     """
 
     connect: Callable[[], Engine]
     runner: Runner
     report: Report
     now: Callable[[], str]
+    instead: Callable[[ShardRequest], int] | None = None
+    hold: Callable[[ShardRequest], None] | None = None
 
 
 def run_shard(job: ShardJob, tools: Tools) -> ShardResult:
@@ -118,6 +132,7 @@ class _Run:
         self._notes: list[str] = []
         self._dead: list[str] = []
         self._mask: Masker = masker(secrets_of(job.environment))
+        self._versions: tuple[tuple[str, str], ...] = ()
         self._request = _request(job, tools.runner)
 
     def through_all_phases(self) -> ShardResult:
@@ -245,7 +260,16 @@ class _Run:
 
     def _tests(self, environment: Mapping[str, str]) -> _Tested:
         request = replace(self._request, environment=environment)
+        if self._tools.instead:
+            return _Tested(self._tools.instead(request))
+        tested = self._runner_run(request)
+        if self._tools.hold:
+            self._tools.hold(request)
+        return tested
+
+    def _runner_run(self, request: ShardRequest) -> _Tested:
         launch = self._tools.runner.launch(request)
+        self._versions = launch.versions
         if launch.note:
             self._notes.append(launch.note)
         limit = self._job.settings.shard_timeout
@@ -254,7 +278,7 @@ class _Run:
             process.started(
                 launch.command,
                 directory=self._job.root,
-                environment={**environment, **launch.environment},
+                environment={**request.environment, **launch.environment},
                 line=lambda line: self._test_line(line, log),
                 grace_seconds=2.0,
             ) as child,
@@ -300,11 +324,27 @@ class _Run:
         whole = with_results(result, self._tools.runner.read(folder.results, suite=self._job.suite))
         tails = service_tails(folder.service_logs, self._job.settings.services if _has_failed(whole) else self._dead)
         result, whole = replace(result, service_tails=tails), replace(whole, service_tails=tails)
-        write_whole(folder.environment, to_json(_environment_record(self._job)))
+        write_document(folder.environment, self._surroundings())
         labels = {(whole.suite, whole.index): whole.label}
         write_whole(folder.junit / "shard.xml", junit_xml(case_results(whole), shard_labels=labels))
         write_shard(folder, result)
         return whole
+
+    def _surroundings(self) -> Surroundings:
+        environment = self._request.environment
+        return Surroundings(
+            settings=_masked(self._job.settings, self._mask),
+            variables=tuple(sorted(environment)),
+            time_zone=environment.get("TZ", ""),
+            locale=environment.get("LC_ALL") or environment.get("LANG", ""),
+            hash_seed=environment.get(HASH_SEED, ""),
+            versions=self._versions,
+            platform=sys.platform,
+            machine=platform.machine(),
+            cores=self._job.cores,
+            memory_bytes=_memory_bytes(),
+            tool_version=__version__,
+        )
 
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -350,6 +390,7 @@ def _request(job: ShardJob, runner: Runner) -> ShardRequest:
     suite = job.plan.suite(job.suite)
     assert suite is not None
     clean = {name: value for name, value in job.environment.items() if not name.startswith(OWN_PREFIX)}
+    clean.setdefault(HASH_SEED, job.hash_seed or _hash_seed(job))
     return ShardRequest(
         suite=job.suite,
         settings=job.settings,
@@ -361,7 +402,27 @@ def _request(job: ShardJob, runner: Runner) -> ShardRequest:
         results=job.folder.results,
         environment=runner.tool_environment(job.settings, root=job.root, environment=clean),
         workers=job.cores if job.settings.workers == "auto" else job.settings.workers,
+        only=job.only,
+        queues=job.queues,
     )
+
+
+def _hash_seed(job: ShardJob) -> str:
+    """The order of sets in this shard: drawn anew for each run, the same for its re-runs, and known to a replay."""
+    drawn = hashlib.sha256(f"{job.plan.run_id}/{job.suite}/{job.index}".encode()).digest()
+    return str(int.from_bytes(drawn[:4], "big"))
+
+
+def _masked(settings: SuiteSettings, mask: Masker) -> SuiteSettings:
+    return replace(settings, environment={name: mask(value) for name, value in settings.environment.items()})
+
+
+def _memory_bytes() -> int:
+    """Of the machine, 0 where it cannot be asked."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 0
 
 
 def _service_times(endpoints: Mapping[str, Endpoint]) -> tuple[ServiceTime, ...]:
@@ -374,16 +435,3 @@ def _service_times(endpoints: Mapping[str, Endpoint]) -> tuple[ServiceTime, ...]
 def _has_failed(result: ShardResult) -> bool:
     is_red = result.stop_reason is not StopReason.NONE or bool(result.running)
     return is_red or any(attempt.outcome.is_bad for attempt in result.attempts)
-
-
-def _environment_record(job: ShardJob) -> dict[str, object]:
-    """What a replay must match; names of variables, never their values."""
-    return {
-        "variables": sorted(job.environment),
-        "time_zone": job.environment.get("TZ", ""),
-        "locale": job.environment.get("LC_ALL") or job.environment.get("LANG", ""),
-        "python": platform.python_version(),
-        "platform": sys.platform,
-        "machine": platform.machine(),
-        "cores": job.cores,
-    }

@@ -50,11 +50,13 @@ class Launch:
     Attributes:
         environment: Variables on top of the request's.
         note: What a reader should know ("pytest-xdist is not installed"), "" for nothing.
+        versions: Name and version of the tests' own tools that decide how they run.
     """
 
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
     note: str = ""
+    versions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

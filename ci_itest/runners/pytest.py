@@ -43,7 +43,7 @@ _SPARE_WORKERS = 32
 
 _QUESTION = """
 import json, sys
-answer = {"python": list(sys.version_info[:2])}
+answer = {"python": list(sys.version_info[:2]), "python-whole": sys.version.split()[0]}
 try:
     from importlib.metadata import PackageNotFoundError, version
 except ImportError:
@@ -60,11 +60,12 @@ print("\\n" + json.dumps(answer))
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What the Python of the tests has: versions, () for what is not there."""
+    """What the Python of the tests has: versions, () for what is not there; `all` with their full texts."""
 
     python: tuple[int, ...]
     pytest: tuple[int, ...]
     xdist: tuple[int, ...]
+    all: tuple[tuple[str, str], ...] = ()
 
 
 class PytestRunner:
@@ -98,6 +99,7 @@ class PytestRunner:
             command=(python, "-m", "pytest", *arguments),
             environment=_additions(request),
             note="" if xdist else _without_xdist(request, is_installed=bool(installed.xdist)),
+            versions=installed.all,
         )
 
     def read(self, results: Path, *, suite: str) -> RunnerResult:
@@ -191,7 +193,13 @@ def _installed(python: str, request: ShardRequest) -> Installed:
     if not answer:
         said = f" It said: {lines[-1]}" if lines else ""
         raise RunnerError(f"{python} does not run.{said}", hint="Set `python` to the Python that runs your tests.")
-    return Installed(tuple(answer["python"]), _version(answer.get("pytest")), _version(answer.get("pytest-xdist")))
+    whole = {"python": answer.get("python-whole"), **{name: answer.get(name) for name in ("pytest", "pytest-xdist")}}
+    return Installed(
+        tuple(answer["python"]),
+        _version(answer.get("pytest")),
+        _version(answer.get("pytest-xdist")),
+        tuple((name, str(version)) for name, version in whole.items() if version),
+    )
 
 
 def _answer(line: str) -> dict[str, Any]:
