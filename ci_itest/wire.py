@@ -89,8 +89,15 @@ def write_document(path: Path, value: Plan | ShardResult | Surroundings | Run) -
 
 
 def plan_digest(plan: Plan) -> str:
-    """SHA-256 over which file goes to which shard: equal exactly when two plans divide the suites alike."""
-    division = [(suite.suite, suite.runner, [sorted(shard.files) for shard in suite.shards]) for suite in plan.suites]
+    """SHA-256 over which case goes to which shard: equal exactly when two plans divide the suites alike."""
+    division = [
+        (
+            suite.suite,
+            suite.runner,
+            [sorted((unit.file, unit.first, unit.until) for unit in shard.units) for shard in suite.shards],
+        )
+        for suite in plan.suites
+    ]
     return hashlib.sha256(to_json(division)).hexdigest()
 
 

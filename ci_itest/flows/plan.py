@@ -7,18 +7,40 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ci_itest.errors import NothingToRunError, PlanError
-from ci_itest.model.history import CaseTimings
-from ci_itest.model.plan import Plan, SuitePlan, Unit
+from ci_itest.model.history import WHOLE_FILE, CaseTimings, ShardAccuracy
+from ci_itest.model.plan import Plan, Shard, SuitePlan, Unit
 from ci_itest.model.settings import ReportSettings, SuiteSettings
-from ci_itest.planning.durations import file_units
-from ci_itest.planning.partition import fewest_shards, partition
+from ci_itest.planning.costs import Costs
+from ci_itest.planning.division import Division
+from ci_itest.planning.drift import drift_of, drift_words, staleness_words
+from ci_itest.planning.estimate import ABSURD_SECONDS, Estimates, estimate
+from ci_itest.planning.setup_cost import LEAST_SETUP_SECONDS, Overheads, learn_overheads
+from ci_itest.planning.shard_count import fewest, fill_minutes, wall_seconds
+from ci_itest.planning.sticky import Homes, divide_near
+from ci_itest.planning.suite import SuiteFacts, unknown_share, work_of
+from ci_itest.planning.work import FileWork, Piece
 from ci_itest.runners.base import Runner
 from ci_itest.wire import with_digest
 
 MOST_SHARDS = 256
 """GitHub runs at most 256 jobs of one matrix."""
 
-Timings = Callable[[str], Iterable[CaseTimings]]
+_SHOWN = 3
+_TIMEOUT_GRACE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What history knows of a suite; all empty when there is none.
+
+    Attributes:
+        accuracy: Planned against real of the suite's newest run.
+        homes: Where that run had the cases.
+    """
+
+    timings: tuple[CaseTimings, ...] = ()
+    accuracy: tuple[ShardAccuracy, ...] = ()
+    homes: Homes = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +64,38 @@ class PlanRequest:
     report: ReportSettings = field(default_factory=ReportSettings)
 
 
-def make_plan(request: PlanRequest, *, runner_named: Callable[[str], Runner], timings: Timings) -> Plan:
+@dataclass(frozen=True, slots=True)
+class SuiteWork:
+    """A suite ready to be divided.
+
+    Attributes:
+        finest: The same with cases as parts: what cutting files would gain.
+    """
+
+    name: str
+    settings: SuiteSettings
+    files: tuple[FileWork, ...]
+    costs: Costs
+    estimates: Estimates
+    known: Known
+    finest: tuple[FileWork, ...] = ()
+
+
+def make_plan(
+    request: PlanRequest, *, runner_named: Callable[[str], Runner], known: Callable[[str], Known] = lambda _: Known()
+) -> Plan:
     """The division of every suite, with its digest.
 
     Args:
-        timings: What history knows of a suite; empty when there is no history.
+        known: What history knows of a suite, by its name.
 
     Raises:
         NothingToRunError: No suite has a test file.
         PlanError: All suites together have more than 256 shards.
         SettingsError: A folder in `tests` does not exist.
     """
-    suites = tuple(
-        _suite_plan(name, settings, request, runner_named(settings.runner), tuple(timings(name)))
-        for name, settings in request.suites.items()
-    )
-    if not any(suite.files for suite in suites):
-        folders = ", ".join(folder for settings in request.suites.values() for folder in settings.tests)
-        raise NothingToRunError(
-            f"No test file was found in {folders}.", hint="Point `tests` at the folders of your integration tests."
-        )
+    works = suites_of(request, runner_named=runner_named, known=known)
+    suites = tuple(_suite_plan(work, now=request.created_at) for work in works)
     return with_digest(
         Plan(
             run_id=request.run_id,
@@ -75,36 +109,122 @@ def make_plan(request: PlanRequest, *, runner_named: Callable[[str], Runner], ti
     )
 
 
-def _suite_plan(
-    name: str, settings: SuiteSettings, request: PlanRequest, runner: Runner, timings: tuple[CaseTimings, ...]
-) -> SuitePlan:
+def suites_of(
+    request: PlanRequest, *, runner_named: Callable[[str], Runner], known: Callable[[str], Known]
+) -> tuple[SuiteWork, ...]:
+    """Every suite with what its files and shards are expected to take.
+
+    Raises:
+        NothingToRunError: No suite has a test file.
+    """
+    works = tuple(
+        _suite_work(name, settings, request, runner_named(settings.runner), known(name))
+        for name, settings in request.suites.items()
+    )
+    if not any(work.files for work in works):
+        folders = ", ".join(folder for settings in request.suites.values() for folder in settings.tests)
+        raise NothingToRunError(
+            f"No test file was found in {folders}.", hint="Point `tests` at the folders of your integration tests."
+        )
+    return works
+
+
+def _suite_work(name: str, settings: SuiteSettings, request: PlanRequest, runner: Runner, known: Known) -> SuiteWork:
     files = runner.list_files(settings, root=request.root, suite=name)
-    known = {timing.case.file for timing in timings}
-    counts = {file: runner.count_cases(request.root / file) for file in files if file not in known}
-    units = file_units(files, timings=timings, case_counts=counts)
-    shards = partition(units, shard_count=_shard_count(settings, units, cores=request.cores))
-    return SuitePlan(name, settings.runner, shards, notes=_notes(units, settings, shard_count=len(shards)))
+    limit = settings.case_timeout + _TIMEOUT_GRACE if settings.case_timeout else ABSURD_SECONDS
+    estimates = estimate(known.timings, limit_seconds=limit)
+    by_case = {case.file for case in estimates.seconds if case.name != WHOLE_FILE}
+    shown = {file: runner.count_cases(request.root / file) for file in files if file not in by_case}
+    facts = SuiteFacts(files, estimates.seconds, shown)
+    finest = SuiteFacts(files, estimates.seconds, shown, "case")
+    workers = request.cores if settings.workers == "auto" else settings.workers
+    costs = _costs(settings, estimates, known, workers=workers)
+    return SuiteWork(name, settings, work_of(facts), costs, estimates, known, work_of(finest))
 
 
-def _shard_count(settings: SuiteSettings, units: tuple[Unit, ...], *, cores: int) -> int:
-    if settings.shards != "auto":
-        return settings.shards
-    workers = cores if settings.workers == "auto" else settings.workers
-    return fewest_shards(units, target_seconds=settings.target, workers=workers, most=settings.max_shards)
+def _costs(settings: SuiteSettings, estimates: Estimates, known: Known, *, workers: int) -> Costs:
+    overheads: Overheads = learn_overheads(known.accuracy, services=settings.services, workers=workers)
+    return Costs(
+        boot_seconds=settings.boot + overheads.boot_seconds,
+        session_seconds=overheads.session_seconds,
+        file_setup={file: max(LEAST_SETUP_SECONDS, seconds) for file, seconds in estimates.setup.seconds.items()},
+        default_file_setup=LEAST_SETUP_SECONDS,
+        service_seconds=overheads.service_seconds,
+        workers=workers,
+    )
 
 
-def _notes(units: tuple[Unit, ...], settings: SuiteSettings, *, shard_count: int) -> tuple[str, ...]:
-    notes = []
-    unknown = [unit for unit in units if not unit.is_known]
-    if units and len(unknown) == len(units):
-        notes.append("No history yet: divided by the number of tests each file shows. The next plan knows durations.")
+def _suite_plan(work: SuiteWork, *, now: str) -> SuitePlan:
+    settings = work.settings
+    if settings.shards == "auto":
+        count = fewest(work.files, costs=work.costs, target_seconds=settings.target, most=settings.max_shards)
+    else:
+        count = settings.shards
+    division = divide_near(work.files, work.known.homes, shard_count=count, costs=work.costs)
+    if settings.shards == "auto" and settings.fill_minutes:
+        division = fill_minutes(division, work.costs)
+    shards = _shards(division, work.costs)
+    notes = tuple(_notes(work, shard_count=len(shards), now=now))
+    return SuitePlan(work.name, settings.runner, shards, notes=notes)
+
+
+def _shards(division: Division, costs: Costs) -> tuple[Shard, ...]:
+    walls = wall_seconds(division, costs)
+    return tuple(
+        Shard(
+            index,
+            tuple(sorted((_unit(division, piece) for piece in pieces), key=_longest_first)),
+            wall_seconds=round(walls[index - 1], 3),
+            services=_services(division, pieces, costs),
+        )
+        for index, pieces in enumerate(division.shards, start=1)
+    )
+
+
+def _longest_first(unit: Unit) -> tuple[float, str, str]:
+    return -unit.expected_seconds, unit.file, unit.first
+
+
+def _unit(division: Division, piece: Piece) -> Unit:
+    work = division.files[piece.file]
+    is_end = piece.end == len(work.starts)
+    return Unit(
+        work.file,
+        sum(work.expected[piece.begin : piece.end]),
+        case_count=sum(work.counts[piece.begin : piece.end]),
+        is_known=work.is_known,
+        first=work.starts[piece.begin],
+        until="" if is_end else work.starts[piece.end],
+    )
+
+
+def _services(division: Division, pieces: Iterable[Piece], costs: Costs) -> tuple[str, ...] | None:
+    if not costs.needs:
+        return None
+    return tuple(sorted({name for piece in pieces for name in costs.needs_of(division.files[piece.file].file)}))
+
+
+def _notes(work: SuiteWork, *, shard_count: int, now: str) -> Iterable[str]:
+    yield from _knowledge(work)
+    if rejected := work.estimates.rejected:
+        more = f" and {len(rejected) - _SHOWN} more" if len(rejected) > _SHOWN else ""
+        yield f"Not believed in the history: {'; '.join(rejected[:_SHOWN])}{more}."
+    newest = max((timing.runs[0].started_at for timing in work.known.timings if timing.runs), default="")
+    for words in (drift_words(drift_of(work.known.accuracy)), staleness_words(newest, now=now)):
+        if words:
+            yield words
+    asked = work.settings.shards
+    if asked != "auto" and asked > shard_count:
+        yield f"{asked} shards are asked for; {shard_count} are used, since more would end no sooner."
+
+
+def _knowledge(work: SuiteWork) -> Iterable[str]:
+    """How much of the suite history knows."""
+    unknown, total, share = unknown_share(work.files)
+    if total and unknown == total:
+        yield "No history yet: divided by the number of tests each file shows. The next plan knows durations."
     elif unknown:
-        total = sum(unit.expected_seconds for unit in units)
-        share = sum(unit.expected_seconds for unit in unknown) / total if total else 0.0
-        notes.append(f"{len(unknown)} of {len(units)} files have no history yet, {share:.0%} of the expected time.")
-    if settings.shards != "auto" and settings.shards > shard_count:
-        notes.append(f"{settings.shards} shards are asked for; {shard_count} are used, one for each test file.")
-    return tuple(notes)
+        yield f"{unknown} of {total} cases have no history yet, {share:.0%} of the expected time."
 
 
 def _within_limit(suites: tuple[SuitePlan, ...]) -> tuple[SuitePlan, ...]:

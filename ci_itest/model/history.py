@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from ci_itest.model.cases import CaseId
 from ci_itest.model.run import Conclusion, PhaseTime
 
+WHOLE_FILE = "<file>"
+"""Name of the case that stands for a whole file, where only its time is known (imported from another tool)."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunTiming:

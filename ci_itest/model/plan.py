@@ -9,19 +9,34 @@ from ci_itest.model.settings import ReportSettings
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Cases that stay together: the smallest thing a shard is given.
+    """What a shard is given of one file: all of it, or the cases whose names lie between two names.
+
+    The pieces of a file lie side by side without a gap, in the order of their names' code points. So each case,
+    those that no plan has ever seen included, is in exactly one of them.
 
     Attributes:
         file: Path from the repository's root, forward slashes.
         expected_seconds: Work of all its cases, one after another.
         case_count: How many cases history or the text of the file shows; 0 when unknown.
         is_known: Whether `expected_seconds` comes from history, or is a guess.
+        first: Name of the first case (`TestCart::test_adds[eu]`), "" for the beginning of the file.
+        until: Name of the first case that is no longer its own, "" for the end of the file.
     """
 
     file: str
     expected_seconds: float
     case_count: int = 0
     is_known: bool = True
+    first: str = ""
+    until: str = ""
+
+    @property
+    def is_whole_file(self) -> bool:
+        return not self.first and not self.until
+
+    def holds(self, name: str) -> bool:
+        """Whether a case of the file, by its name inside the file, belongs to it."""
+        return self.first <= name and (not self.until or name < self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +46,14 @@ class Shard:
     Attributes:
         index: Counted from 1.
         units: Longest first.
+        wall_seconds: From the job's start to its end as expected, workers and services counted; 0 when unknown.
+        services: The services its units need; None for all of the suite.
     """
 
     index: int
     units: tuple[Unit, ...]
+    wall_seconds: float = 0.0
+    services: tuple[str, ...] | None = None
 
     @property
     def expected_seconds(self) -> float:
@@ -43,7 +62,8 @@ class Shard:
 
     @property
     def files(self) -> tuple[str, ...]:
-        return tuple(unit.file for unit in self.units)
+        """Its files, longest unit first; a file of which it has several pieces once."""
+        return tuple(dict.fromkeys(unit.file for unit in self.units))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +89,15 @@ class SuitePlan:
     @property
     def files(self) -> frozenset[str]:
         return frozenset(file for shard in self.shards for file in shard.files)
+
+    @property
+    def divided_files(self) -> frozenset[str]:
+        """Files of which several shards have a piece."""
+        homes: dict[str, set[int]] = {}
+        for shard in self.shards:
+            for file in shard.files:
+                homes.setdefault(file, set()).add(shard.index)
+        return frozenset(file for file, shards in homes.items() if len(shards) > 1)
 
     def shard(self, index: int) -> Shard:
         """The shard with that index (counted from 1); IndexError when there is none."""

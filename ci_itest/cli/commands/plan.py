@@ -15,6 +15,8 @@ from ci_itest.cli.options import settings_options
 if TYPE_CHECKING:
     from ci_itest.cli.building import Place
     from ci_itest.config.reader import Config
+    from ci_itest.flows.plan import Known, PlanRequest
+    from ci_itest.history.store import HistoryStore
     from ci_itest.model.decision import Decision
     from ci_itest.model.plan import Plan
 
@@ -68,11 +70,22 @@ def command(
 
 
 def new_plan(config: Config, place: Place, *, run_id: str) -> Plan:
-    from ci_itest import __version__
-    from ci_itest.flows.plan import PlanRequest, make_plan
+    from ci_itest.flows.plan import make_plan
     from ci_itest.runners.registry import runner_named
 
-    request = PlanRequest(
+    with building.history(config, place) as store:
+        return make_plan(
+            _request(config, place, run_id=run_id),
+            runner_named=runner_named,
+            known=lambda suite: _known(store, suite, config, place),
+        )
+
+
+def _request(config: Config, place: Place, *, run_id: str) -> PlanRequest:
+    from ci_itest import __version__
+    from ci_itest.flows.plan import PlanRequest
+
+    return PlanRequest(
         suites=config.settings.suites,
         root=config.root,
         run_id=run_id,
@@ -83,13 +96,23 @@ def new_plan(config: Config, place: Place, *, run_id: str) -> Plan:
         root_in_repository=place.root_in_repository,
         report=config.settings.report,
     )
+
+
+def _known(store: HistoryStore | None, suite: str, config: Config, place: Place) -> Known:
+    """What history knows of a suite; nothing, with a loud line, when it cannot be read."""
+    from ci_itest.errors import HistoryError
+    from ci_itest.flows.plan import Known
+
+    if store is None:
+        return Known()
     branches = building.learned_branches(config, place)
-    with building.history(config, place) as store:
-        return make_plan(
-            request,
-            runner_named=runner_named,
-            timings=lambda suite: store.timings(suite, repository=place.repository, branches=branches) if store else (),
-        )
+    try:
+        timings = store.timings(suite, repository=place.repository, branches=branches)
+        accuracy = store.accuracy(repository=place.repository, branches=branches)
+    except HistoryError as error:
+        say(f"warning: {error.message} This run plans without history.")
+        return Known()
+    return Known(timings, tuple(shard for shard in accuracy if shard.suite == suite))
 
 
 def kept_plan(path: Path, run_id: str) -> Plan | None:
@@ -119,7 +142,9 @@ def show(plan: Plan) -> None:
         for shard in suite.shards:
             label = f"suite {suite.suite}, shard {shard.index}/{suite.shard_count}"
             files = f"{len(shard.files)} file{'' if len(shard.files) == 1 else 's'}"
-            say(f"{label}: {shard.expected_seconds:7.1f} s expected in {files}")
+            pieces = sum(not unit.is_whole_file for unit in shard.units)
+            divided = f" ({pieces} of them in pieces)" if pieces else ""
+            say(f"{label}: {shard.expected_seconds:7.1f} s of work expected in {files}{divided}")
 
 
 def _decision(config: Config, place: Place) -> Decision:
