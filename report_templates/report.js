@@ -72,33 +72,52 @@
   async function start() {
     const data = await unpack("case-data");
     const total = data.name.length;
-    const keys = new Array(total);
+    const names = data.name.map((name) => name.toLowerCase());
+    const groups = data.group.map((words) => words.toLowerCase());
     const narrow = matchMedia("(max-width: 760px)");
     const spacer = list.firstElementChild;
     const state = { text: "", verdicts: new Set(), shard: "", sort: "verdict" };
+    const sorted = new Map();
     let texts = null, shown = [], active = -1, pool = new Map();
     const rowHeight = () => (narrow.matches ? 76 : 36);
-    const fileOf = (index) => data.files[data.file[index]];
-    const nodeId = (index) => (fileOf(index) ? fileOf(index) + "::" + data.name[index] : data.name[index]);
-    const keyOf = (index) => data.suites[data.suite[index]] + "/" + nodeId(index);
-    const searched = (index) => keys[index] ?? (keys[index] = nodeId(index).toLowerCase());
+    const groupOf = (index) => data.group[data.of[index]];
+    const fileOf = (index) => data.groupFile[data.of[index]];
+    const shardOf = (index) => (data.shard ? data.shard[index] : -1);
+    const partOf = (index) => (shardOf(index) < 0 ? "" : data.part + data.shards[shardOf(index)]);
+    const nodeId = (index) => groupOf(index) + data.name[index];
+    const keyOf = (index) => data.suites[data.groupSuite[data.of[index]]] + "/" + nodeId(index);
 
-    const orders = {
-      name: () => 0,
-      time: (a, b) => data.ms[b] - data.ms[a],
-      verdict: (a, b) => RANK.indexOf(data.verdict[a]) - RANK.indexOf(data.verdict[b]),
-    };
+    function matches(word) {
+      // A word is looked for once in every group, and in the names only where the group does not have it.
+      if (word.includes(":")) return (index) => nodeId(index).toLowerCase().includes(word);
+      const inGroup = groups.map((words) => words.includes(word));
+      return (index) => inGroup[data.of[index]] || names[index].includes(word);
+    }
+
+    function inOrder(sort) {
+      // Sorted once for each order: what is searched for changes with every key, the order does not.
+      if (sorted.has(sort)) return sorted.get(sort);
+      let order = Uint32Array.from({ length: total }, (_, index) => index);
+      if (sort === "time") order.sort((a, b) => data.ms[b] - data.ms[a] || a - b);
+      if (sort === "verdict") {
+        const places = [...RANK].map(() => []);
+        for (let index = 0; index < total; index++) places[RANK.indexOf(data.verdict[index])].push(index);
+        order = Uint32Array.from(places.flat());
+      }
+      sorted.set(sort, order);
+      return order;
+    }
 
     function choose() {
-      const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
+      const words = state.text.toLowerCase().split(/\s+/).filter(Boolean).map(matches);
+      const shard = state.shard === "" ? null : +state.shard;
       shown = [];
-      for (let index = 0; index < total; index++) {
+      for (const index of inOrder(state.sort)) {
         if (state.verdicts.size && !state.verdicts.has(data.verdict[index])) continue;
-        if (state.shard !== "" && data.shard[index] !== +state.shard) continue;
-        if (words.length && !words.every((word) => searched(index).includes(word))) continue;
+        if (shard !== null && shardOf(index) !== shard) continue;
+        if (words.length && !words.every((isIn) => isIn(index))) continue;
         shown.push(index);
       }
-      shown.sort((a, b) => orders[state.sort](a, b) || a - b);
       const count = shown.length;
       const cut = count > MOST_ROWS ? " (the first " + MOST_ROWS.toLocaleString("en") + " listed)" : "";
       byId("count").textContent = count.toLocaleString("en") + " of " + total.toLocaleString("en") + " tests" + cut;
@@ -139,11 +158,12 @@
       row.style.top = place * height + "px";
       const name = element("span", "name mono");
       name.title = nodeId(index);
-      if (fileOf(index)) name.append(element("span", "file", fileOf(index) + (narrow.matches ? "" : "::")));
+      const group = groupOf(index);
+      if (group) name.append(element("span", "file", narrow.matches ? group.slice(0, -2) : group));
       name.append(element("span", "", data.name[index]));
       const cells = [
         element("span", "verdict " + TONES[verdict], WORDS[verdict]), name,
-        element("span", "shard", data.shard[index] < 0 ? "" : "shard " + data.shards[data.shard[index]]),
+        element("span", "shard", partOf(index)),
         element("span", "time num", verdict === "m" ? "" : seconds(data.ms[index])),
       ];
       cells.forEach((cell) => cell.setAttribute("role", "cell"));
@@ -168,7 +188,7 @@
       const body = byId("case-body"), verdict = data.verdict[index];
       byId("case-name").textContent = nodeId(index);
       const parts = verdict === "m" ? [WORDS[verdict]] : [WORDS[verdict], seconds(data.ms[index])];
-      if (data.shard[index] >= 0) parts.push("shard " + data.shards[data.shard[index]]);
+      if (partOf(index)) parts.push(partOf(index));
       body.replaceChildren(element("p", "", parts.join(" · ")));
       if (more.note) body.append(element("p", "", more.note));
       for (const attempt of more.attempts ?? []) body.append(element("p", "muted", attempt));
@@ -207,7 +227,7 @@
       state.verdicts = new Set([...(said.get("v") ?? "")].filter((one) => one in WORDS));
       const shard = data.shards.indexOf(said.get("s") ?? "");
       state.shard = shard < 0 ? "" : String(shard);
-      state.sort = said.get("sort") in orders ? said.get("sort") : "verdict";
+      state.sort = ["name", "time", "verdict"].includes(said.get("sort")) ? said.get("sort") : "verdict";
       controls();
       choose();
       const key = said.get("t");
@@ -239,7 +259,8 @@
       });
       byId("chips").append(chip);
     }
-    data.shards.forEach((label, index) => byId("shard").append(new Option("shard " + label, String(index))));
+    data.shards.forEach((label, index) => byId("shard").append(new Option(data.part + label, String(index))));
+    byId("shard").hidden = data.shards.length < 2;
     byId("search").addEventListener("input", (event) => { state.text = event.target.value; changed(); });
     byId("sort").addEventListener("change", (event) => { state.sort = event.target.value; changed(); });
     byId("shard").addEventListener("change", (event) => { state.shard = event.target.value; changed(); });

@@ -29,15 +29,23 @@ _AFTER = ("rerunfailure", "rerunerror")
 _SKIPS = ("skipped", "ignored")
 
 
-def cases_of(raw: Sequence[RawCase], suites: Sequence[RawSuite]) -> Iterable[ReportCase]:
-    """The tests, in the order in which they first stand in the document."""
+def cases_of(raw: Sequence[RawCase], suites: Sequence[RawSuite], odd: Iterable[RawCase]) -> Iterable[ReportCase]:
+    """The tests, in the order in which they first stand in the document.
+
+    Args:
+        odd: All of the cases that are more than a plain pass, each at least once.
+    """
     if len({case.name for case in raw}) == len(raw):
-        return map(_case, raw)
+        for case in odd:
+            _case(case)
+        return raw
     groups: Groups = {}
     for case in raw:
         groups.setdefault((case.suite, case.classname, case.name, case.file), []).append(case)
     if len(groups) == len(raw):
-        return map(_case, raw)
+        for case in odd:
+            _case(case)
+        return raw
     hidden = _hidden_reruns(groups, suites)
     twice_passed = {key[0] for key, cases in groups.items() if len(cases) > 1 and not any(map(_is_bad, cases))}
     return _grouped(groups, suites, hidden, twice_passed)
@@ -76,7 +84,9 @@ def suite_cases(suites: Sequence[RawSuite]) -> Iterable[ReportCase]:
 
 
 def _case(raw: RawCase) -> ReportCase:
-    """One element as one test."""
+    """One element as one test; the second time as it is."""
+    if raw.attempts or raw.note:
+        return raw
     if raw.results is not None or raw.status or raw.is_cut:
         raw.attempts, raw.verdict = _attempts(raw)
         raw.note = CUT_NOTE if raw.is_cut else ""
@@ -93,7 +103,9 @@ def _attempts(raw: RawCase) -> tuple[tuple[ReportAttempt, ...], Verdict]:
     final = [_attempt(result, output) for result in results if result.kind in _FINAL]
     skips = [_attempt(result, output) for result in results if result.kind in _SKIPS]
     if not final and raw.status == "failed" and not skips and not before:
-        final = [ReportAttempt(Outcome.FAILED, message="the report calls it failed and does not say why", output=output)]
+        final = [
+            ReportAttempt(Outcome.FAILED, message="the report calls it failed and does not say why", output=output)
+        ]
     if not final and raw.is_cut:
         final = [ReportAttempt(Outcome.ERROR, message=f"no result: {CUT_NOTE}", output=output)]
     if final:
@@ -219,9 +231,7 @@ def _torn_down(cases: Sequence[RawCase]) -> ReportCase:
     return first
 
 
-def _are_retries(
-    cases: Sequence[RawCase], suites: Sequence[RawSuite], suite: int, has_twice_passed: bool
-) -> bool:
+def _are_retries(cases: Sequence[RawCase], suites: Sequence[RawSuite], suite: int, has_twice_passed: bool) -> bool:
     """Whether cases of one name are attempts at one test: the last failed or all others did, and something says so.
 
     Nobody tries a test again that has passed. Where a suite holds one name twice and both passed, its names are not
@@ -235,10 +245,10 @@ def _are_retries(
 
 
 def _writes_retries_as_cases(suite: RawSuite, is_pytest: bool) -> bool:
-    """gotestsum, pytest with its flaky plugins, and Gradle without mergeReruns; and where the suite counts no failure."""
+    """gotestsum, pytest with its flaky plugins, and Gradle without mergeReruns."""
     is_go = any(sign.startswith(("go.version", "goversion")) for sign in suite.signs)
     is_gradle = {GRADLE, "<properties>"} == suite.signs
-    return is_go or is_pytest or is_gradle or suite.declared_bad == 0
+    return is_go or is_pytest or is_gradle
 
 
 def _retried(cases: Sequence[RawCase]) -> ReportCase:

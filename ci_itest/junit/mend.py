@@ -19,8 +19,11 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _DECLARED = re.compile(rb"""<\?xml\b[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
-_DOCUMENT_START = re.compile(rb"<\?xml\b|<(?:[A-Za-z_][\w.-]*:)?test(?:suites?|case)\b|<!DOCTYPE|<[A-Za-z]", re.IGNORECASE)
+_DOCUMENT_START = re.compile(
+    rb"<\?xml\b|<(?:[A-Za-z_][\w.-]*:)?test(?:suites?|case)\b|<!DOCTYPE|<[A-Za-z]", re.IGNORECASE
+)
 _OUR_START = re.compile(rb"<\?xml\s|<(?:[A-Za-z_][\w.-]*:)?test(?:suites?|case)[\s/>]", re.IGNORECASE)
+_OUR_ELEMENT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?test(?:suites?|case)[\s/>]", re.IGNORECASE)
 
 _ANSI = re.compile(rb"(?:\x1b|&#(?:27|[xX]1[bB]);)\[[0-9;:?<=>]*[ -/]*[@-~]")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -168,7 +171,8 @@ def _legal_reference(match: re.Match[bytes]) -> bytes:
 def _without_doctype(data: bytes, result: Mended) -> bytes:
     """The bytes without the document type in front of the first element; any other is taken as text."""
     match = _DOCTYPE.search(data)
-    if match is None or (first := _OUR_START.search(data)) and not data.startswith(b"<") and first.end() < match.start():
+    first = _OUR_ELEMENT.search(data)
+    if match is None or (first is not None and first.start() < match.start()):
         return data
     result.has_entities = b"<!ENTITY" in match[0].upper()
     return data[: match.start()] + data[match.end() :]
@@ -205,7 +209,9 @@ def _tags_mended(data: bytes, result: Mended) -> bytes:
             position = match.end()
     close(len(data))
     if quoted and not result.has_entities:
-        result.remarks.append(f"Unescaped characters (< or &) were taken as text, in {quoted:,} {'place' if quoted == 1 else 'places'}.")
+        result.remarks.append(
+            f"Unescaped characters (< or &) were taken as text, in {quoted:,} {'place' if quoted == 1 else 'places'}."
+        )
     return data
 
 
@@ -234,7 +240,9 @@ def cut_tag(document: bytes) -> tuple[str, dict[str, str]] | None:
 
 def occurrences(data: bytes, names: bytes) -> int:
     """How many elements of these names (a regular expression) start in the bytes, outside CDATA and comments."""
-    return sum(1 for _ in _starts(data, re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?(?:" + names + rb")[\s/>]", re.IGNORECASE)))
+    return sum(
+        1 for _ in _starts(data, re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?(?:" + names + rb")[\s/>]", re.IGNORECASE))
+    )
 
 
 _OPAQUE = re.compile(rb"<!\[CDATA\[(?s:.*?)(?:\]\]>|\Z)|<!--(?s:.*?)(?:-->|\Z)|<\?(?s:.*?)(?:\?>|\Z)")

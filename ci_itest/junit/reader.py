@@ -25,7 +25,7 @@ MAX_FILE_BYTES = 256 * 1024 * 1024
 """A larger file is read up to here, and called cut off."""
 
 MAX_MENDED_BYTES = 64 * 1024 * 1024
-"""Mending holds a file in memory several times over; of a larger one that is broken, what came before the break stays."""
+"""Mending holds a file in memory several times over; of a larger broken one, what came before the break stays."""
 
 _CHUNK = 1024 * 1024
 _ERRORS = expat.errors.codes
@@ -153,7 +153,9 @@ def _second_chance(data: bytes, text_limit: int) -> tuple[Collector, FileState, 
         problem = _lost_words(collector, repaired)
         remarks.append("It is not well-formed; what could be made out of it is shown.")
     if is_cut or collector.is_cut:
-        problem = f"it is cut off after {len(collector.cases):,} test {'case' if len(collector.cases) == 1 else 'cases'}"
+        problem = (
+            f"it is cut off after {len(collector.cases):,} test {'case' if len(collector.cases) == 1 else 'cases'}"
+        )
     if not collector.has_report:
         root = collector.roots[0] if collector.roots else ""
         is_markup = bool(root) and not is_broken
@@ -231,19 +233,22 @@ def _recovered(repaired: Mended, text_limit: int) -> tuple[Collector, bool]:
 
 
 class _Target:
-    """Hands lxml's events on."""
+    """Hands lxml's events on; comments and processing instructions mean nothing in a report."""
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
 
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
+    def start(self, tag: Any, attributes: Any) -> None:
         self._collector.start(tag, dict(attributes))
 
-    def end(self, tag: str) -> None:
+    def end(self, tag: Any) -> None:
         self._collector.end(tag)
 
-    def data(self, text: str) -> None:
-        self._collector.data(text)
+    def data(self, data: Any) -> None:
+        self._collector.data(data)
+
+    def comment(self, text: Any) -> None:
+        pass
 
     def close(self) -> None:
         return None
@@ -280,7 +285,8 @@ def _report_file(
         remarks=tuple(remarks),
         counts=collector.counts,
         suites=tuple(raw.suite for raw in collector.suites),
-        cases=(*cases_of(collector.cases, collector.suites), *suite_cases(collector.suites)),
+        cases=(*cases_of(collector.cases, collector.suites, collector.odd), *suite_cases(collector.suites)),
         started_at=collector.started_at,
+        root=collector.roots[0] if collector.roots else "",
         digest=digest,
     )

@@ -107,6 +107,7 @@ class ReportFile:
     Attributes:
         problem: Why the run cannot be called complete because of this file, in words; "" when it is whole.
         remarks: What was mended, left out or noticed, one sentence each; nothing that has to be acted on.
+        root: Name of the first root element, "" without one.
         digest: Of the bytes, "" when they could not be read.
     """
 
@@ -118,4 +119,5 @@ class ReportFile:
     suites: tuple[ReportSuite, ...] = ()
     cases: tuple[ReportCase, ...] = ()
     started_at: str = ""
+    root: str = ""
     digest: str = ""

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from ci_itest.model.cases import CaseResult
 
 _KEY_CHARACTERS = 400
-_UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
-_ADDRESS = re.compile(r"\b0[xX][0-9a-fA-F]+\b|\b\d{1,3}(?:\.\d{1,3}){3}\b(?::\d+)?")
-_HEX = re.compile(r"\b(?=[0-9a-fA-F]*\d)(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{7,}\b")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_CHANGING = re.compile(
+    r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"  # uuid
+    r"|\b0[xX][0-9a-fA-F]+\b|\b\d{1,3}(?:\.\d{1,3}){3}\b(?::\d+)?"  # address
+    r"|\b(?=[0-9a-fA-F]*\d)(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{7,}\b"  # hash
+    r"|\d+(?:[.,]\d+)*"  # number
+)
 _EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|Failure|Failed|Warning)\b:?")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _WORDS_THAT_TELL_NOTHING = frozenset({"assert", "and", "not", "none", "true", "false", "where"})
@@ -33,10 +35,7 @@ class Cause:
 
 def masked(message: str) -> str:
     """The message with uuids, addresses, hexadecimal words and numbers as `#`, so that two runs of one fault agree."""
-    text = message[:_KEY_CHARACTERS]
-    for pattern in (_UUID, _ADDRESS, _HEX, _NUMBER):
-        text = pattern.sub("#", text)
-    return " ".join(text.split())
+    return " ".join(_CHANGING.sub("#", message[:_KEY_CHARACTERS]).split())
 
 
 def failure_message(result: CaseResult) -> str:

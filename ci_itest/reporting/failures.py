@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ci_itest.model.cases import Attempt, CaseId, CaseResult, Outcome
 from ci_itest.model.run import Finding
+from ci_itest.model.table import CaseTable
 from ci_itest.reporting.causes import Cause, failure_message
 from ci_itest.reporting.excerpt import excerpt
 from ci_itest.reporting.links import Links, file_url, replay_command
@@ -55,6 +56,7 @@ class CaseView:
         location: `test_cart.py:84`; "" when the line is unknown.
         url: Of that line, "" where the repository is unknown.
         shard: Label, "" when none ran it.
+        part: What ran it, in words: `shard 3/8`, or the name of the file that reported it.
         tries: "failed on 2 of 2 attempts"; "" when it was tried once.
         seconds: All attempts together.
         attempts: In order.
@@ -80,6 +82,7 @@ class CaseView:
     output: str = ""
     logs: tuple[ServiceLog, ...] = ()
     replay: str = ""
+    part: str = ""
 
     @property
     def short_name(self) -> str:
@@ -155,6 +158,10 @@ class CaseContext:
     labels: Mapping[tuple[str, int], str]
     logs: Mapping[CaseId, Sequence[ServiceLog]]
     replay_target: str
+    part_word: str = "shard"
+
+    def part(self, label: str) -> str:
+        return f"{self.part_word} {label}".strip() if label else ""
 
 
 def cause_views(causes: Sequence[Cause], context: CaseContext) -> tuple[CauseView, ...]:
@@ -192,6 +199,7 @@ def case_view(result: CaseResult, context: CaseContext) -> CaseView:
         output=bad.output if bad else "",
         logs=tuple(context.logs.get(case, ())),
         replay=replay_command(context.replay_target, suite=case.suite, shard=result.shard, only=case),
+        part=context.part(context.labels.get((case.suite, result.shard), "")),
     )
 
 
@@ -272,10 +280,9 @@ def skip_groups(skipped: Sequence[CaseResult]) -> tuple[NamedCount, ...]:
     )
 
 
-def slowest(cases: Sequence[CaseResult], context: CaseContext) -> tuple[CaseView, ...]:
+def slowest(cases: CaseTable, context: CaseContext) -> tuple[CaseView, ...]:
     """The SLOWEST cases that took the longest, all attempts together."""
-    top = heapq.nlargest(SLOWEST, cases, key=lambda result: result.seconds)
-    return tuple(_short_view(result, context) for result in top if result.seconds > 0)
+    return tuple(_short_view(result, context) for result in cases.slowest(SLOWEST))
 
 
 def _short_view(result: CaseResult, context: CaseContext) -> CaseView:
@@ -291,4 +298,5 @@ def _short_view(result: CaseResult, context: CaseContext) -> CaseView:
         tries=_tries(result.attempts),
         message="",
         seconds=duration(result.seconds),
+        part=context.part(context.labels.get((case.suite, result.shard), "")),
     )

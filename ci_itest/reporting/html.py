@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from ci_itest.model.cases import Attempt, CaseResult, Verdict
+from ci_itest.model.table import CaseGroup
 from ci_itest.reporting.links import file_url, replay_command
 from ci_itest.reporting.sanitise import NAME_LIMIT, block, one_line
 from ci_itest.reporting.templates import render_html, template_text
@@ -31,6 +35,7 @@ _LETTERS = {
     Verdict.MISSING: "m",
 }
 _SHARE_WIDTH = 1000
+_PIECE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ def html_report(view: ReportView, *, overrides: Mapping[str, str] | None = None)
         script=script,
         shares=_shares(view),
         case_data=_packed(_columns(view)),
-        case_texts=_packed(_texts(view)),
+        case_texts=_packed([_json(_texts(view))]),
     )
     return render_html("report.html.j2", {"page": page, "view": view}, overrides=overrides)
 
@@ -117,36 +122,59 @@ def _shares(view: ReportView) -> tuple[Share, ...]:
     return tuple(Share(share.kind, round(share.x * scale, 1), round(share.width * scale, 1)) for share in shares)
 
 
-def _columns(view: ReportView) -> dict[str, Any]:
-    """Column by column, since equal things side by side pack best; names and files shown as text can be."""
-    files: dict[str, int] = {}
-    suites: dict[str, int] = {}
+def _columns(view: ReportView) -> Iterator[bytes]:
+    """All cases column by column, since equal things side by side pack best; names and files as text that shows.
+
+    Made in pieces: a million names at once would take several hundred megabytes.
+    """
+    cases, groups = view.cases, view.cases.groups
+    suites = list(dict.fromkeys(group.suite for group in groups))
+    suite_of = {suite: place for place, suite in enumerate(suites)}
     shards = {key: number for number, key in enumerate(view.shard_labels)}
-    columns: dict[str, list[Any]] = {name: [] for name in ("name", "file", "suite", "verdict", "shard", "ms")}
-    for result in view.cases:
-        case = result.case
-        columns["name"].append(one_line(case.name, NAME_LIMIT * 2))
-        columns["file"].append(files.setdefault(case.file, len(files)))
-        columns["suite"].append(suites.setdefault(case.suite, len(suites)))
-        columns["verdict"].append(_LETTERS[result.verdict])
-        columns["shard"].append(shards.get((case.suite, result.shard), -1))
-        columns["ms"].append(round(result.seconds * 1000))
-    return {
-        **columns,
-        "verdict": "".join(columns["verdict"]),
-        "files": [one_line(file, NAME_LIMIT * 2) for file in files],
-        "suites": [one_line(suite) for suite in suites],
+    heads = {
+        "group": list(map(_group_words, groups)),
+        "groupFile": [one_line(group.file, NAME_LIMIT * 2) for group in groups],
+        "groupSuite": [suite_of[group.suite] for group in groups],
+        "suites": list(map(one_line, suites)),
         "shards": [one_line(label) for label in view.shard_labels.values()],
+        "part": f"{view.part_word} " if view.part_word else "",
+        "verdict": cases.letters(_LETTERS),
     }
+    yield _json(heads)[:-1]
+    yield from _column("name", len(cases), lambda part: [one_line(name, NAME_LIMIT * 2) for name in cases.names[part]])
+    yield from _column("of", len(cases), lambda part: cases.group_of[part].tolist())
+    yield from _column("ms", len(cases), lambda part: [round(seconds * 1000) for seconds in cases.seconds[part]])
+    if shards:
+        suite_names = [group.suite for group in groups]
+        yield from _column(
+            "shard",
+            len(cases),
+            lambda part: [
+                shards.get((suite_names[group], shard), -1)
+                for group, shard in zip(cases.group_of[part], cases.shards[part], strict=True)
+            ],
+        )
+    yield b"}"
+
+
+def _group_words(group: CaseGroup) -> str:
+    """What stands in front of a case's own name."""
+    return "".join(f"{one_line(part, NAME_LIMIT * 2)}::" for part in (group.file, group.prefix) if part)
+
+
+def _column(name: str, count: int, piece: Callable[[slice], list[Any]]) -> Iterator[bytes]:
+    yield f',"{name}":['.encode()
+    for start in range(0, count, _PIECE):
+        data = _json(piece(slice(start, min(start + _PIECE, count))))[1:-1]
+        yield b"," + data if start else data
+    yield b"]"
 
 
 def _texts(view: ReportView) -> dict[int, dict[str, Any]]:
     """By the case's place in the columns; failures get their share of the room before others do."""
     texts: dict[int, dict[str, Any]] = {}
     room = TEXT_CHARACTERS
-    plain = (Verdict.PASSED,)
-    numbered = [(number, result) for number, result in enumerate(view.cases) if result.verdict not in plain]
-    for number, result in sorted(numbered, key=lambda pair: pair[1].verdict is not Verdict.FAILED):
+    for number, result in sorted(view.cases.results.items(), key=lambda pair: pair[1].verdict is not Verdict.FAILED):
         entry, size = _text(view, result, with_details=room > 0)
         texts[number] = entry
         room -= size
@@ -179,8 +207,18 @@ def _attempt_words(attempt: Attempt) -> str:
     return f"{words}: {one_line(attempt.message, 1_000)}" if attempt.message else words
 
 
-def _packed(value: object) -> str:
-    """JSON, gzip, base64: letters, digits, `+`, `/` and `=` only, so it cannot end the script element it stands in."""
-    data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+def _json(value: object) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _packed(pieces: Iterable[bytes]) -> str:
+    """gzip and base64: letters, digits, `+`, `/` and `=` only, so it cannot end the script element it stands in."""
+    packed = io.BytesIO()
     # mtime=0: the same run gives the same page.
-    return base64.b64encode(gzip.compress(data, compresslevel=6, mtime=0)).decode()
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=4, mtime=0) as file:
+        for piece in pieces:
+            file.write(piece)
+    return base64.b64encode(packed.getbuffer()).decode("ascii")

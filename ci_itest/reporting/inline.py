@@ -55,7 +55,7 @@ def _in_turn(view: ReportView) -> Iterator[tuple[CaseView, int]]:
 def _annotation(case: CaseView, case_count: int) -> Annotation:
     lines = [
         case.message,
-        f"Shard {case.shard}{', ' + case.tries if case.tries else ''}." if case.shard else case.tries,
+        _where(case),
     ]
     if case_count > 1:
         lines.append(f"{case_count - 1} more with this message.")
@@ -68,3 +68,9 @@ def _annotation(case: CaseView, case_count: int) -> Annotation:
         title=one_line(f"{case.name.rpartition('::')[2] or case.name} failed", _TITLE_LIMIT),
         message=block("\n".join(line for line in lines if line), _MESSAGE_LIMIT),
     )
+
+
+def _where(case: CaseView) -> str:
+    """What ran the case and how often, as a sentence; "" where neither is known."""
+    words = ", ".join(part for part in (case.part, case.tries) if part)
+    return f"{words[:1].upper()}{words[1:]}." if case.part else words

@@ -45,7 +45,7 @@ def strip_ansi(text: str) -> str:
 
 def visible(text: str) -> str:
     """What shows as nothing, turns the line round or moves the cursor, as `\\uXXXX`; tab and newline stay."""
-    return _UNSEEN.sub(_escape, text)
+    return text if text.isascii() and text.isprintable() else _UNSEEN.sub(_escape, text)
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -64,6 +64,8 @@ def cut(text: str, limit: int) -> str:
 
 def one_line(text: str, limit: int = NAME_LIMIT) -> str:
     """The text on one line: no colours, newlines as ⏎, tabs as blanks, unseen characters shown, cut to the limit."""
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text.strip()
     # A first cut before the regular expressions: a name of 50 MB must not cost 50 MB of work.
     text = cut(text, limit * 8).strip()
     text = _NEWLINES.sub(NEWLINE_SIGN, strip_ansi(text)).replace("\t", " ")
@@ -74,8 +76,14 @@ def block(text: str, limit: int = BLOCK_LIMIT) -> str:
     """The text on its own lines: no colours, newlines as \\n, unseen characters shown, the middle cut out."""
     if len(text) > limit * 4:
         text = _without_middle(text, limit * 4)
-    text = visible(_NEWLINES.sub("\n", strip_ansi(text)))
+    if not _is_plain(text):
+        text = visible(_NEWLINES.sub("\n", strip_ansi(text)))
     return _without_middle(text, limit).strip("\n")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it is ASCII with no sign but what shows, tabs and newlines: most text, and told without a search."""
+    return text.isascii() and text.replace("\n", "").replace("\t", "").isprintable()
 
 
 def _without_middle(text: str, limit: int) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ci_itest import __version__
 from ci_itest.model.cases import CaseId, CaseResult, Verdict
-from ci_itest.model.run import Conclusion, Run
+from ci_itest.model.run import Conclusion, Run, conclusion_of
+from ci_itest.model.table import CaseTable
 from ci_itest.reporting.causes import group_by_cause
 from ci_itest.reporting.failures import (
     MAX_LISTED,
@@ -71,7 +72,8 @@ class ReportView:
         shards_reported: `8 of 8 shards`.
         replay_target: What `ci-itest replay` takes for this run, "" when there is nothing.
         cases: Every case of the run, for the list of all.
-        shard_labels: By suite and index.
+        shard_labels: By suite and index; of merged files their names.
+        part_word: What the labels name, "shard"; "" where they speak for themselves.
     """
 
     title: str
@@ -108,8 +110,9 @@ class ReportView:
     wall: str
     updated: str
     tool: str
-    cases: tuple[CaseResult, ...]
+    cases: CaseTable
     shard_labels: Mapping[tuple[str, int], str]
+    part_word: str
 
 
 def report_view(
@@ -120,6 +123,8 @@ def report_view(
     title: str = "Integration tests",
     logs: Mapping[CaseId, Sequence[ServiceLog]] | None = None,
     bypass_reason: str = "",
+    table: CaseTable | None = None,
+    file_labels: Mapping[tuple[str, int], str] | None = None,
 ) -> ReportView:
     """What people are shown of a run.
 
@@ -128,29 +133,37 @@ def report_view(
         links: Where things are; None on a laptop.
         logs: What services wrote while a case ran, for the cases that failed.
         bypass_reason: Who let the tests be skipped and by which rule; "" when they were not.
+        table: The run's cases where they do not stand in the run itself.
+        file_labels: Names of the files that a run without shards was merged from, by suite and number.
     """
     links = links or Links()
     tallies = tally(run.cases)
+    cases = CaseTable.of(run.cases) if table is None else table
     shards = shard_views(run, tallies)
-    labels = {(shard.suite, shard.index): shard.label for shard in shards}
-    context = CaseContext(links=links, labels=labels, logs=logs or {}, replay_target=links.replay_target or run.run_id)
-    verdicts = _by_verdict(run.cases)
+    labels: Mapping[tuple[str, int], str] = {(shard.suite, shard.index): shard.label for shard in shards}
+    part_word, replay_target = "shard", links.replay_target or run.run_id
+    if file_labels is not None:
+        is_one = len(set(file_labels.values())) < 2
+        labels, part_word, replay_target = {} if is_one else file_labels, "", ""
+    context = CaseContext(links=links, labels=labels, logs=logs or {}, replay_target=replay_target, part_word=part_word)
+    verdicts = {verdict: cases.with_verdict(verdict) for verdict in Verdict if verdict is not Verdict.PASSED}
     failures = verdicts[Verdict.FAILED]
-    counts = Counts(**{verdict.value: len(results) for verdict, results in verdicts.items()})
-    conclusion = Conclusion.BYPASSED if bypass_reason else run.conclusion
+    counts = Counts(**{verdict.value: cases.count(verdict) for verdict in Verdict})
+    conclusion = _conclusion(run, counts, bypass_reason)
     causes = group_by_cause(failures)
     views = cause_views(causes, context)
     lost = [result.case.node_id for result in verdicts[Verdict.MISSING]]
     missing, missing_file_count = by_file(lost, limit=MAX_LISTED)
     sign, verdict = verdict_words(conclusion)
-    reported = _shards_reported(run, len(shards))
+    reported = _shards_reported(run, len(shards)) if file_labels is None else _files_reported(file_labels)
+    wall = wall_seconds(run) if file_labels is None else sum(cases.seconds)
     return ReportView(
         title=title,
         conclusion=conclusion,
         sign=sign,
         verdict=verdict,
         headline=headline(conclusion, counts, run.findings, len(causes)),
-        subline=_subline(counts, reported, wall_seconds(run)) if run.cases or shards else "",
+        subline=_subline(counts, reported, wall) if len(cases) or shards else "",
         reason=bypass_reason,
         counts=counts,
         counts_words=result_counts_words(counts),
@@ -177,7 +190,7 @@ def report_view(
         missing_file_count=missing_file_count,
         interrupted=_views([result for result in verdicts[Verdict.MISSING] if result.note], context),
         skipped=skip_groups(verdicts[Verdict.SKIPPED]),
-        slowest=slowest(run.cases, context),
+        slowest=slowest(cases, context),
         shards=shards,
         shards_reported=reported,
         plan_words=plan_words(run, tallies),
@@ -187,19 +200,23 @@ def report_view(
         notes=run.notes,
         links=links,
         replay_target=context.replay_target,
-        wall=duration(wall_seconds(run)),
+        wall=duration(wall),
         updated=moment(at),
         tool=f"ci-itest {__version__}",
-        cases=run.cases,
+        cases=cases,
         shard_labels=labels,
+        part_word=part_word,
     )
 
 
-def _by_verdict(cases: Sequence[CaseResult]) -> dict[Verdict, list[CaseResult]]:
-    groups: dict[Verdict, list[CaseResult]] = {verdict: [] for verdict in Verdict}
-    for result in cases:
-        groups[result.verdict].append(result)
-    return groups
+def _conclusion(run: Run, counts: Counts, bypass_reason: str) -> Conclusion:
+    if bypass_reason:
+        return Conclusion.BYPASSED
+    return conclusion_of(has_findings=bool(run.findings), failed_count=counts.failed, case_count=counts.total)
+
+
+def _files_reported(labels: Mapping[tuple[str, int], str]) -> str:
+    return plural(len({number for _, number in labels}), "file")
 
 
 def _views(results: Sequence[CaseResult], context: CaseContext) -> tuple[CaseView, ...]:

@@ -113,7 +113,7 @@ def test_every_case_is_in_the_list() -> None:
 
     data = page(of).unpacked("case-data")
 
-    names = [f"{data['files'][file]}::{name}" for file, name in zip(data["file"], data["name"], strict=True)]
+    names = [data["group"][group] + name for group, name in zip(data["of"], data["name"], strict=True)]
     assert names == [one.case.node_id for one in of.cases]
     assert data["verdict"] == "".join(one.verdict.value[0] for one in of.cases)
     assert [data["shards"][index] for index in data["shard"]] == [f"{one.shard}/2" for one in of.cases]

@@ -1,0 +1,330 @@
+"""JUnit files of any CI to one `Run`, with no plan: what is broken, doubled or refused among them is a finding."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from ci_itest.flows.merge import RunFacts
+from ci_itest.junit.kinds import COMPANIONS
+from ci_itest.junit.reader import read_report
+from ci_itest.junit.texts import TEXT_LIMIT
+from ci_itest.junit.values import ElementCounts, FileState, ReportAttempt, ReportCase, ReportFile, ReportSuite
+from ci_itest.model.cases import Attempt, CaseId, CaseResult
+from ci_itest.model.run import Finding, FindingKind, Run
+from ci_itest.model.settings import MAIN_SUITE
+from ci_itest.model.table import CaseGroup, CaseTable
+
+TEXT_BUDGET = 6_000_000
+"""Characters of failure texts kept in full; from then on each is cut short, so that memory stays bounded."""
+
+_SHORT_TEXT = 1_500
+_MAX_REMARKS = 50
+_REPORT_ENDINGS = (".xml", ".junit", ".golden")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReport:
+    """One file that was merged, without its cases.
+
+    Attributes:
+        label: Its path as far as it differs from the others'.
+        case_count: Tests in it, retries taken together.
+    """
+
+    path: Path
+    label: str
+    state: FileState
+    problem: str
+    counts: ElementCounts
+    case_count: int
+
+
+@dataclass(slots=True)
+class MergedReports:
+    """All files of a run, merged.
+
+    Attributes:
+        run: What is known of the run; its cases stand in `cases`.
+        reports: In the order in which they were merged.
+    """
+
+    run: Run
+    cases: CaseTable
+    reports: list[ReadReport] = field(default_factory=list)
+
+    @property
+    def labels(self) -> dict[tuple[str, int], str]:
+        """What files are called, by suite and number."""
+        suites = {group.suite for group in self.cases.groups} or {MAIN_SUITE}
+        return {
+            (suite, number): report.label for number, report in enumerate(self.reports, start=1) for suite in suites
+        }
+
+
+def find_reports(paths: Iterable[Path], *, without: Path | None = None) -> tuple[list[Path], list[Path]]:
+    """The files that paths name, and those of them that were found in a folder.
+
+    Args:
+        paths: Files, and folders that are searched for `*.xml`; a file named twice counts once.
+        without: A folder whose files are left out (the report's own).
+    """
+    found: dict[Path, Path] = {}
+    searched: dict[Path, Path] = {}
+    ours = without.resolve() if without else None
+    for path in paths:
+        if not path.is_dir():
+            found.setdefault(path.resolve(), path)
+            continue
+        for file in sorted(_reports_below(path)):
+            real = file.resolve()
+            if ours is None or ours not in real.parents:
+                searched.setdefault(real, file)
+    for real, file in searched.items():
+        found.setdefault(real, file)
+    return list(found.values()), [file for real, file in searched.items() if found[real] is file]
+
+
+def _reports_below(folder: Path) -> Iterable[Path]:
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (Path(place, name) for name in names if name.lower().endswith(_REPORT_ENDINGS))
+
+
+def merge_reports(
+    paths: Sequence[Path],
+    facts: RunFacts,
+    *,
+    searched: Iterable[Path] = (),
+    read: Callable[..., ReportFile] = read_report,
+) -> MergedReports:
+    """One run out of JUnit files.
+
+    A file that is cut off, refused, or the same as another to the byte is a finding: the run is not complete. The
+    same case in two files is two cases, each with its file's name, since both results count.
+
+    Args:
+        searched: Files that were found in a folder; what stands beside reports there by custom is passed over.
+    """
+    was_enabled = gc.isenabled()
+    # Nothing here makes circles; the collector would walk the growing table again and again (0.2 s of 100,000 cases).
+    gc.disable()
+    try:
+        return _Merge(paths, facts, frozenset(searched), read).merged()
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+class _Merge:
+    """A merge under way."""
+
+    def __init__(
+        self, paths: Sequence[Path], facts: RunFacts, searched: frozenset[Path], read: Callable[..., ReportFile]
+    ) -> None:
+        self._paths = paths
+        self._facts = facts
+        self._searched = searched
+        self._read = read
+        self._labels = labels_of(paths)
+        self._table = CaseTable()
+        self._rows: list[range] = []
+        self._group_of: dict[tuple[str, str, object], int] = {}
+        self._reports: list[ReadReport] = []
+        self._findings: list[Finding] = []
+        self._notes: list[str] = []
+        self._note_count = 0
+        self._digests: dict[str, str] = {}
+        self._text_left = TEXT_BUDGET
+        self._started_at = ""
+
+    def merged(self) -> MergedReports:
+        for path, label in zip(self._paths, self._labels, strict=True):
+            limit = TEXT_LIMIT if self._text_left > 0 else _SHORT_TEXT
+            self._take(self._read(path, text_limit=limit), label)
+        self._separate_legs()
+        if self._note_count > len(self._notes):
+            self._notes.append(f"{self._note_count - len(self._notes):,} more remarks on the files are left out.")
+        facts = self._facts
+        run = Run(
+            run_id=facts.run_id,
+            commit=facts.commit,
+            started_at=self._started_at or facts.started_at,
+            run_attempt=facts.run_attempt,
+            branch=facts.branch,
+            is_trusted=facts.is_trusted,
+            findings=tuple(self._findings),
+            notes=tuple(self._notes),
+        )
+        return MergedReports(run, self._table, self._reports)
+
+    def _take(self, file: ReportFile, label: str) -> None:
+        if file.path in self._searched and not file.cases and _is_companion(file):
+            self._note(f"{label} was passed over: {file.problem}.")
+            return
+        earlier = self._digests.setdefault(file.digest, label) if file.digest and file.cases else label
+        if earlier != label:
+            words = (
+                f"{label} is the same file as {earlier}: what it should say is missing, or it was handed over twice."
+            )
+            self._findings.append(Finding(FindingKind.DOUBLED_FILE, words, items=(label,)))
+            self._add_report(file, label, range(0))
+            return
+        if file.problem:
+            words = f"The report {label} is not whole: {file.problem}."
+            self._findings.append(Finding(FindingKind.UNREADABLE_REPORT, words))
+        for remark in file.remarks:
+            self._note(f"{label}: {remark}")
+        first = len(self._table)
+        self._add_cases(file, number=len(self._reports) + 1)
+        self._add_report(file, label, range(first, len(self._table)))
+        if file.started_at and (not self._started_at or file.started_at < self._started_at):
+            self._started_at = file.started_at
+
+    def _add_report(self, file: ReportFile, label: str, rows: range) -> None:
+        self._rows.append(rows)
+        self._reports.append(ReadReport(file.path, label, file.state, file.problem, file.counts, len(rows)))
+
+    def _note(self, text: str) -> None:
+        self._note_count += 1
+        if self._note_count <= _MAX_REMARKS:
+            self._notes.append(text)
+
+    def _add_cases(self, file: ReportFile, *, number: int) -> None:
+        table, first = self._table, len(self._table)
+        tells_apart = _Namesakes(file)
+        group_of, suites = self._group_of, file.suites
+        groups: list[int] = []
+        names: list[str] = []
+        for case in file.cases:
+            key = (
+                case.classname,
+                case.file,
+                "" if case.classname else suites[case.suite].path if case.suite >= 0 else (),
+            )
+            group = group_of.get(key)
+            if group is None:
+                group = group_of[key] = table.group(_group(case, suites))
+            name = case.name or "(no name)"
+            if tells_apart.is_needed:
+                group, name = tells_apart.apart(case, group, name, table)
+            if case.attempts or case.note:
+                result = _case_result(table.groups[group].case(name), case, number)
+                self._text_left -= sum(len(one.details) + len(one.output) for one in case.attempts)
+                table.results[first + len(names)] = result
+            groups.append(group)
+            names.append(name)
+        table.extend(
+            groups, names, [case.verdict for case in file.cases], number, [case.seconds for case in file.cases]
+        )
+
+    def _separate_legs(self) -> None:
+        """Cases that stand in several files: every file that shares one gets a suite of its own."""
+        shared = _shared_files(self._table, self._rows)
+        for number in sorted(shared):
+            self._table.move_to_suite(self._reports[number].label, self._rows[number])
+        if shared:
+            self._notes.insert(
+                0, f"{len(shared):,} files hold tests of the same names; each file's results count by themselves."
+            )
+            self._note_count += 1
+
+
+class _Namesakes:
+    """Tells cases of one file apart that are called the same: by their suites, else by a number."""
+
+    def __init__(self, file: ReportFile) -> None:
+        self.is_needed = len({case.name for case in file.cases}) < len(file.cases)
+        self._suites = file.suites
+        self._taken: set[tuple[int, str]] = set()
+
+    def apart(self, case: ReportCase, group: int, name: str, table: CaseTable) -> tuple[int, str]:
+        if case.ordinal > 1:
+            name = f"{name} (#{case.ordinal})"
+        if (group, name) in self._taken and case.suite >= 0:
+            group = table.group(_group_by_suite(case, self._suites))
+        number, plain = 1, name
+        while (group, name) in self._taken:
+            number += 1
+            name = f"{plain} (#{number})"
+        self._taken.add((group, name))
+        return group, name
+
+
+def _group(case: ReportCase, suites: Sequence[ReportSuite]) -> CaseGroup:
+    """File and class of a case, written as its own tool would: pytest's class without its module, Java's whole."""
+    suite = suites[case.suite] if case.suite >= 0 else ReportSuite(())
+    prefix = case.classname
+    if not prefix:
+        prefix = " > ".join(part for part in suite.path[-3:] if part)
+    elif prefix == case.name:
+        prefix = ""
+    file = case.file.replace("\\", "/").removeprefix("./")
+    module = file.removesuffix(".py").replace("/", ".")
+    if file.endswith(".py") and (prefix == module or prefix.startswith(f"{module}.")):
+        prefix = prefix[len(module) + 1 :].replace(".", "::")
+    return CaseGroup(MAIN_SUITE, file, prefix)
+
+
+def _group_by_suite(case: ReportCase, suites: Sequence[ReportSuite]) -> CaseGroup:
+    suite = suites[case.suite]
+    plain = _group(case, suites)
+    parts = [suite.hostname, *suite.path[-3:], case.classname]
+    return CaseGroup(plain.suite, plain.file, " > ".join(dict.fromkeys(part for part in parts if part)))
+
+
+def _case_result(case: CaseId, report: ReportCase, number: int) -> CaseResult:
+    attempts = tuple(_attempt(case, attempt, place, report) for place, attempt in enumerate(report.attempts, start=1))
+    return CaseResult(case, attempts, report.verdict, shard=number, note=report.note)
+
+
+def _attempt(case: CaseId, attempt: ReportAttempt, place: int, report: ReportCase) -> Attempt:
+    return Attempt(
+        case,
+        attempt.outcome,
+        number=place,
+        call_seconds=attempt.seconds,
+        message=attempt.message,
+        details=attempt.details,
+        output=attempt.output,
+        line=report.line,
+        properties=report.properties,
+    )
+
+
+def _shared_files(table: CaseTable, rows: Sequence[range]) -> set[int]:
+    """Places of the files that hold a case which another file holds too."""
+    if len(rows) < 2:
+        return set()
+    # Sorted numbers instead of a set of a million ids: a third of the memory.
+    marks = sorted(map(hash, zip(table.group_of, table.names, strict=True)))
+    doubled = {one for one, other in pairwise(marks) if one == other}
+    if not doubled:
+        return set()
+    files: dict[tuple[int, str], set[int]] = defaultdict(set)
+    for number, places in enumerate(rows):
+        for place in places:
+            key = (table.group_of[place], table.names[place])
+            if hash(key) in doubled:
+                files[key].add(number)
+    return {number for numbers in files.values() if len(numbers) > 1 for number in numbers}
+
+
+def _is_companion(file: ReportFile) -> bool:
+    return file.state is FileState.REFUSED and file.root in COMPANIONS
+
+
+def labels_of(paths: Sequence[Path]) -> list[str]:
+    """What to call each file: its path without the folders that all of them share."""
+    if len(paths) == 1:
+        return [paths[0].name]
+    try:
+        shared = os.path.commonpath([path.parent.resolve() for path in paths])
+    except ValueError:
+        return [path.as_posix() for path in paths]
+    return [os.path.relpath(path.resolve(), shared).replace(os.sep, "/") for path in paths]
