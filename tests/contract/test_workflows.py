@@ -15,6 +15,9 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[2]
 ACTIONS = (PROJECT / "action.yml",)
 WORKFLOWS = tuple(sorted((PROJECT / ".github" / "workflows").glob("*.yml")))
+README = PROJECT / "README.md"
+TESTED = PROJECT / "tests" / "e2e" / "workflows" / "ci.yml"
+A_RELEASE = "0123456789abcdef0123456789abcdef01234567"
 OURS = "ci-itest/ci-itest"
 
 _USES = re.compile(r"^\s*(?:- )?uses:\s*(?P<what>\S+)(?P<rest>.*)$", re.MULTILINE)
@@ -104,6 +107,58 @@ def test_a_shard_gets_no_token() -> None:
 
     assert len(steps) == 1
     assert "token" not in str(steps[0]).lower()
+
+
+@pytest.fixture
+def readmes_workflow(tmp_path: Path) -> Path:
+    """The README's one workflow as somebody would paste it, with a release for REF."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 1
+    workflow = tmp_path / ".github" / "workflows" / "integration.yml"
+    workflow.parent.mkdir(parents=True)
+    workflow.write_text(blocks[0].replace("@REF", f"@{A_RELEASE}"))
+    return workflow
+
+
+def test_the_readmes_workflow_follows_githubs_schema(readmes_workflow: Path) -> None:
+    code, output = program("check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(readmes_workflow))
+
+    assert code == 0, output
+
+
+def test_zizmor_finds_nothing_of_medium_severity_in_the_readmes_workflow(readmes_workflow: Path) -> None:
+    code, output = program("zizmor", "--offline", "--no-config", "--min-severity", "medium", str(readmes_workflow))
+
+    assert code == 0, output
+
+
+def test_the_readmes_workflow_is_careful_with_tokens_and_pins(readmes_workflow: Path) -> None:
+    ours = {found["what"] for file in WORKFLOWS for found in _USES.finditer(file.read_text())}
+    used = {found["what"] for found in _USES.finditer(readmes_workflow.read_text())}
+
+    assert read(readmes_workflow)["permissions"] == {}
+    assert {what for what in used if not what.startswith(f"{OURS}@")} <= ours
+    for step in steps_of(readmes_workflow):
+        assert not step.get("uses", "").startswith("actions/checkout@") or not step["with"]["persist-credentials"]
+
+
+def test_the_workflow_of_the_end_to_end_tests_is_the_readmes(readmes_workflow: Path) -> None:
+    readmes, tested = read(readmes_workflow), read(TESTED)
+
+    assert list(readmes["jobs"]) == list(tested["jobs"])
+    for name, job in readmes["jobs"].items():
+        assert without_steps(job) == without_steps(tested["jobs"][name])
+        assert actions_of(job) == actions_of(tested["jobs"][name], without="images-mirror")
+
+
+def without_steps(job: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in job.items() if key != "steps"}
+
+
+def actions_of(job: dict[str, Any], *, without: str = "") -> list[tuple[str, dict[str, Any]]]:
+    """Name and inputs of the actions a job uses."""
+    used = [(step["uses"].partition("@")[0], step.get("with", {})) for step in job["steps"] if "uses" in step]
+    return [(name, {key: value for key, value in given.items() if key != without}) for name, given in used]
 
 
 def read(file: Path) -> Any:

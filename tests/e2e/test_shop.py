@@ -21,9 +21,12 @@ SETTINGS = {
     'tests = ["tests/integration"]': """tests = [
   "tests/integration/test_cart.py", "tests/integration/test_checkout.py", "tests/integration/test_live.py",
 ]""",
-    "retries = 1": f'retries = 1\nworkers = 1\narguments = ["--deselect={RACE}"]',
+    "retries = 1": f'retries = 1\nworkers = 1\narguments = ["--deselect={RACE}", "-p", "no:xdist"]',
 }
-"""A quarter of the suite, one file for each shard: PostgreSQL, Redis and the app are all asked. The demo runs it all."""
+"""A quarter of the suite, one file for each shard: PostgreSQL, Redis and the app are all asked. The demo runs it all.
+
+Without xdist: on two cores three shards' worker processes would spend more time on starting than on testing.
+"""
 
 
 @pytest.fixture
