@@ -3,6 +3,8 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 SHOP_VENV := examples/shop/.venv
+# Where PYTHONDONTWRITEBYTECODE is set, each of the example's dozen processes would compile its libraries: 3 s of CPU.
+export UV_COMPILE_BYTECODE := 1
 
 .PHONY: help
 help: ## What there is to make

@@ -31,6 +31,14 @@ TokenFor = Callable[..., str]
 ClientFor = Callable[..., "TestClient"]
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Load the libraries once the tests are known: whichever runs first would take seconds longer than it is."""
+    if session.items and not session.config.option.collectonly:
+        import support.databases  # noqa: F401
+        from fastapi import testclient  # noqa: F401
+        from shop import app  # noqa: F401
+
+
 @pytest.fixture(scope="session")
 def run_name() -> str:
     """A name that no other worker, shard or session on this machine or server has."""
@@ -90,13 +98,16 @@ def app_with(settings: Settings) -> Iterator[Callable[..., FastAPI]]:
 
 @pytest.fixture(autouse=True)
 def clean_state(app: FastAPI, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Leave no row and no cart behind, whichever process or thread made it."""
-    from support.cleaning import delete_all_rows
+    """Begin with no row, and leave none and no cart behind, whichever process or thread made it."""
+    from support.cleaning import empty_tables
 
-    yield
-    app.state.cache.clear(app.state.settings.cart_prefix)
-    if "keeps_data" not in request.keywords:
-        delete_all_rows(app.state.engine)
+    if "keeps_data" in request.keywords:
+        yield
+        app.state.cache.clear(app.state.settings.cart_prefix)
+        return
+    with empty_tables(app.state.engine):
+        yield
+        app.state.cache.clear(app.state.settings.cart_prefix)
 
 
 @pytest.fixture

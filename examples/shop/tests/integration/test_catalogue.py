@@ -1,7 +1,7 @@
 """The catalogue: pages, search, changes. The search works on a shop full of products."""
 
 import pytest
-from support.cleaning import delete_all_rows
+from support.cleaning import empty_tables
 from support.seeds import Seed
 
 pytestmark = [pytest.mark.integration, pytest.mark.keeps_data]
@@ -16,22 +16,25 @@ FULL = len(COLOURS) * len(THINGS) * len(SIZES) * SERIES
 @pytest.fixture(scope="module")
 def full_shop(app):
     """360 products and two off sale; removed after the last test of this file."""
-    with app.state.sessions() as session:
-        seed = Seed(session)
-        for series in range(1, SERIES + 1):
-            for t, thing in enumerate(THINGS):
-                for c, colour in enumerate(COLOURS):
-                    for s, size in enumerate(SIZES):
-                        seed.product(
-                            f"{thing}-{colour}-{size}-{series}".upper(),
-                            name=f"{size} {colour} {thing} no. {series}",
-                            category=thing,
-                            price_cents=100 * (1 + t + c + s) + series,
-                        )
-        seed.product("OLD-1", name="red mug of last year", category="mug", is_active=False)
-        seed.product("ODD-1", name="100% cotton bag_", category="odd", price_cents=5)
-    yield
-    delete_all_rows(app.state.engine)
+    with empty_tables(app.state.engine):
+        with app.state.sessions.begin() as session:
+            fill(Seed(session, commits=False))
+        yield
+
+
+def fill(seed: Seed) -> None:
+    for series in range(1, SERIES + 1):
+        for t, thing in enumerate(THINGS):
+            for c, colour in enumerate(COLOURS):
+                for s, size in enumerate(SIZES):
+                    seed.product(
+                        f"{thing}-{colour}-{size}-{series}".upper(),
+                        name=f"{size} {colour} {thing} no. {series}",
+                        category=thing,
+                        price_cents=100 * (1 + t + c + s) + series,
+                    )
+    seed.product("OLD-1", name="red mug of last year", category="mug", is_active=False)
+    seed.product("ODD-1", name="100% cotton bag_", category="odd", price_cents=5)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from shop.models import Customer, Order, OrderLine, Payment, Product, Stock
 from sqlalchemy import insert
-from support.cleaning import delete_all_rows
+from support.cleaning import empty_tables
 
 pytestmark = [pytest.mark.integration, pytest.mark.keeps_data]
 
@@ -21,53 +21,57 @@ PRICE_CENTS = 500
 @pytest.fixture(scope="module")
 def year(app):
     """10,980 orders of two lines each; every tenth was cancelled and must count nowhere."""
-    with app.state.engine.begin() as connection:
-        customers = _insert(
-            connection,
-            Customer,
-            [
-                {"email": f"c{number:02}@example.test", "name": f"C{number}", "password_hash": "!"}
-                for number in range(CUSTOMERS)
-            ],
-        )
-        products = _insert(
-            connection,
-            Product,
-            [
-                {
-                    "sku": f"P{n:02}",
-                    "name": f"Product {n}",
-                    "category": f"c{n % 4}",
-                    "price_cents": PRICE_CENTS,
-                }
-                for n in range(PRODUCTS)
-            ],
-        )
-        connection.execute(insert(Stock), [{"product_id": product, "quantity": 10} for product in products])
-        orders = _insert(connection, Order, [_order(number, customers) for number in range(DAYS * ORDERS_A_DAY)])
-        connection.execute(
-            insert(OrderLine),
-            [
-                {
-                    "order_id": order,
-                    "product_id": product,
-                    "quantity": quantity,
-                    "unit_price_cents": PRICE_CENTS,
-                }
-                for number, order in enumerate(orders)
-                for product, quantity in _lines(number, products)
-            ],
-        )
-        connection.execute(
-            insert(Payment),
-            [
-                {"order_id": order, "reference": f"r{number}", "amount_cents": 4 * PRICE_CENTS}
-                for number, order in enumerate(orders)
-                if _state(number) == "paid"
-            ],
-        )
-    yield
-    delete_all_rows(app.state.engine)
+    with empty_tables(app.state.engine):
+        with app.state.engine.begin() as connection:
+            make_year(connection)
+        yield
+
+
+def make_year(connection) -> None:
+    customers = _insert(
+        connection,
+        Customer,
+        [
+            {"email": f"c{number:02}@example.test", "name": f"C{number}", "password_hash": "!"}
+            for number in range(CUSTOMERS)
+        ],
+    )
+    products = _insert(
+        connection,
+        Product,
+        [
+            {
+                "sku": f"P{n:02}",
+                "name": f"Product {n}",
+                "category": f"c{n % 4}",
+                "price_cents": PRICE_CENTS,
+            }
+            for n in range(PRODUCTS)
+        ],
+    )
+    connection.execute(insert(Stock), [{"product_id": product, "quantity": 10} for product in products])
+    orders = _insert(connection, Order, [_order(number, customers) for number in range(DAYS * ORDERS_A_DAY)])
+    connection.execute(
+        insert(OrderLine),
+        [
+            {
+                "order_id": order,
+                "product_id": product,
+                "quantity": quantity,
+                "unit_price_cents": PRICE_CENTS,
+            }
+            for number, order in enumerate(orders)
+            for product, quantity in _lines(number, products)
+        ],
+    )
+    connection.execute(
+        insert(Payment),
+        [
+            {"order_id": order, "reference": f"r{number}", "amount_cents": 4 * PRICE_CENTS}
+            for number, order in enumerate(orders)
+            if _state(number) == "paid"
+        ],
+    )
 
 
 def _insert(connection, table, rows: list[dict]) -> list[int]:
