@@ -37,7 +37,7 @@ def to_json(value: object) -> bytes:
 
 def encode_document(value: Plan | ShardResult | Surroundings | Run) -> bytes:
     """The document of a plan, a shard, its surroundings or a run, indented for the people who open one."""
-    fields = msgspec.to_builtins(value)
+    fields = msgspec.to_builtins(value, enc_hook=_plain)
     document = {"schema": SCHEMA, "kind": _KINDS[type(value)], **fields}
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
@@ -69,9 +69,22 @@ def decode_document(data: bytes, of: type[Document], *, source: str) -> Document
             hint="Use the version of ci-itest that wrote it, or a newer one.",
         )
     try:
-        return msgspec.convert(fields, of)
+        return msgspec.convert(fields, of, dec_hook=_of_our_type)
     except msgspec.ValidationError as error:
         raise DocumentError(f"{source} is a broken {kind} document: {error}.") from error
+
+
+def _plain(value: object) -> object:
+    """What JSON has for a value of ours: `Seconds` is a number."""
+    if isinstance(value, float):
+        return float(value)
+    raise NotImplementedError(type(value))
+
+
+def _of_our_type(of: type, value: object) -> object:
+    if issubclass(of, float) and isinstance(value, (int, float)):
+        return of(value)
+    raise NotImplementedError(of)
 
 
 def read_document(path: Path, of: type[Document]) -> Document:
