@@ -17,7 +17,8 @@ COMMANDS = {
     "run": "Plan, run every shard on this machine, merge and report.",
     "plan": "Divide the suite over shards and write plan.json.",
     "run-shard": "Run one shard of a plan and leave its bundle.",
-    "merge": "Merge the shards' bundles into one verdict and report it.",
+    "merge": "Merge the shards' bundles, or any JUnit files, into one verdict and report it.",
+    "report": "Open the last report in a browser.",
     "decide": "Say whether this event needs the suite at all.",
     "config": "Show every setting, its value and where it came from.",
 }

@@ -34,7 +34,8 @@ class ReadReport:
 
     Attributes:
         label: Its path as far as it differs from the others'.
-        case_count: Tests in it, retries taken together.
+        rows: Its tests in the table, retries taken together.
+        is_counted: False for a file that is the same as another.
     """
 
     path: Path
@@ -42,7 +43,8 @@ class ReadReport:
     state: FileState
     problem: str
     counts: ElementCounts
-    case_count: int
+    rows: range
+    is_counted: bool = True
 
 
 @dataclass(slots=True)
@@ -133,7 +135,6 @@ class _Merge:
         self._read = read
         self._labels = labels_of(paths)
         self._table = CaseTable()
-        self._rows: list[range] = []
         self._group_of: dict[tuple[str, str, object], int] = {}
         self._reports: list[ReadReport] = []
         self._findings: list[Finding] = []
@@ -173,7 +174,7 @@ class _Merge:
                 f"{label} is the same file as {earlier}: what it should say is missing, or it was handed over twice."
             )
             self._findings.append(Finding(FindingKind.DOUBLED_FILE, words, items=(label,)))
-            self._add_report(file, label, range(0))
+            self._add_report(file, label, range(0), is_counted=False)
             return
         if file.problem:
             words = f"The report {label} is not whole: {file.problem}."
@@ -186,9 +187,10 @@ class _Merge:
         if file.started_at and (not self._started_at or file.started_at < self._started_at):
             self._started_at = file.started_at
 
-    def _add_report(self, file: ReportFile, label: str, rows: range) -> None:
-        self._rows.append(rows)
-        self._reports.append(ReadReport(file.path, label, file.state, file.problem, file.counts, len(rows)))
+    def _add_report(self, file: ReportFile, label: str, rows: range, *, is_counted: bool = True) -> None:
+        self._reports.append(
+            ReadReport(file.path, label, file.state, file.problem, file.counts, rows, is_counted=is_counted)
+        )
 
     def _note(self, text: str) -> None:
         self._note_count += 1
@@ -225,9 +227,10 @@ class _Merge:
 
     def _separate_legs(self) -> None:
         """Cases that stand in several files: every file that shares one gets a suite of its own."""
-        shared = _shared_files(self._table, self._rows)
+        rows = [report.rows for report in self._reports]
+        shared = _shared_files(self._table, rows)
         for number in sorted(shared):
-            self._table.move_to_suite(self._reports[number].label, self._rows[number])
+            self._table.move_to_suite(self._reports[number].label, rows[number])
         if shared:
             self._notes.insert(
                 0, f"{len(shared):,} files hold tests of the same names; each file's results count by themselves."

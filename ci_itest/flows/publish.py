@@ -10,6 +10,8 @@ from ci_itest.errors import ExitCode
 from ci_itest.junit.writer import run_junit_xml
 from ci_itest.model.cases import CaseId, Verdict
 from ci_itest.model.run import Conclusion, Run
+from ci_itest.reporting.badge import badge
+from ci_itest.reporting.ctrf import ctrf_report
 from ci_itest.reporting.html import html_report
 from ci_itest.reporting.inline import Annotation, inline_annotations
 from ci_itest.reporting.markdown import comment, summary
@@ -52,7 +54,8 @@ class Published:
 def publish(
     run: Run, *, folder: Path, title: str, key: str, at: str, links: Links | None = None, bypass_reason: str = ""
 ) -> Published:
-    """Write the report's files into a folder: report.html, comment.md, summary.md, junit.xml, run.json.
+    """Write the report's files into a folder: report.html, comment.md, summary.md, junit.xml, ctrf.json,
+    run.json, badge.svg.
 
     Args:
         key: Tells the comments of two workflows apart.
@@ -75,6 +78,8 @@ def publish(
     write_whole(folder / "comment.md", published.comment.encode())
     write_whole(folder / "summary.md", published.summary.encode())
     write_whole(folder / "junit.xml", run_junit_xml(run))
+    write_whole(folder / "ctrf.json", b"".join(ctrf_report(view.cases, started_at=run.started_at, at=at)))
+    write_whole(folder / "badge.svg", badge(title, view.conclusion, view.counts).encode())
     write_document(folder / "run.json", run)
     return published
 
@@ -94,15 +99,16 @@ def logs_of_failures(run: Run) -> Mapping[CaseId, Sequence[ServiceLog]]:
     }
 
 
-def outputs_of(run: Run, published: Published, *, comment_url: str) -> Mapping[str, str]:
+def outputs_of(published: Published, *, comment_url: str) -> Mapping[str, str]:
     """Outputs of the report job."""
+    counts = published.view.counts
     return {
         "conclusion": published.view.conclusion,
-        "passed": str(run.count(Verdict.PASSED)),
-        "failed": str(run.count(Verdict.FAILED)),
-        "recovered": str(run.count(Verdict.RECOVERED)),
-        "skipped": str(run.count(Verdict.SKIPPED)),
-        "missing": str(run.count(Verdict.MISSING)),
+        "passed": str(counts.passed),
+        "failed": str(counts.failed),
+        "recovered": str(counts.recovered),
+        "skipped": str(counts.skipped),
+        "missing": str(counts.missing),
         "report-path": str(published.page),
         "comment-url": comment_url,
     }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command("merge")
+@click.argument("files", nargs=-1, metavar="[FILES]...", type=click.Path(path_type=Path))
 @settings_options
 @click.option(
     "--plan",
@@ -49,6 +50,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder the report is written to.",
 )
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(("page", "comment", "summary", "junit", "ctrf", "run", "badge")),
+    help="What to write of FILES (repeatable).  [default: all of them]",
+)
 @click.option("--decision", default="", help="Output `decision` of the plan job.")
 @click.option("--needs", default="", help="toJSON(needs) of the report job: jobs that must not have failed.")
 def command(
@@ -58,14 +66,23 @@ def command(
     plan_file: Path,
     bundles: Path,
     out: Path,
+    formats: tuple[str, ...],
     decision: str,
     needs: str,
+    files: tuple[Path, ...],
 ) -> int:
     """Merge the shards' bundles into one verdict and report it.
 
-    Exit code: 0 all passed, 1 tests failed, 4 nothing ran, 5 a planned shard or case is missing. The path of the
-    HTML page is printed on stdout.
+    With FILES (JUnit files of any runner and any CI, or folders of them) there is no plan and no bundle: the files
+    alone are merged and reported. A file that is cut off, refused or doubled makes the run incomplete.
+
+    Exit code: 0 all passed, 1 tests failed, 4 nothing ran, 5 a planned shard or case is missing or a file is not
+    whole. The path of the HTML page is printed on stdout.
     """
+    if files:
+        return _merge_files(
+            files, root=root, config_file=config_file, assignments=assignments, out=out, formats=formats
+        )
     from ci_itest.flows.gate import read_decision, read_needs
     from ci_itest.model.decision import DecisionKind
 
@@ -83,6 +100,66 @@ def command(
     published = finish(run, report=report, place=place, folder=out, bypass_reason=bypass_reason)
     click.echo(published.page)
     return published.exit_code
+
+
+def _merge_files(
+    files: tuple[Path, ...],
+    *,
+    root: Path,
+    config_file: Path | None,
+    assignments: tuple[str, ...],
+    out: Path,
+    formats: tuple[str, ...],
+) -> int:
+    """Merge and report JUnit files that no plan of ours stands behind."""
+    from dataclasses import replace
+
+    from ci_itest.errors import UsageError
+    from ci_itest.flows.merge_reports import find_reports, merge_reports
+    from ci_itest.flows.publish import outputs_of
+    from ci_itest.flows.publish_reports import ReportFormat, publish_reports
+
+    found, searched = find_reports(files, without=out)
+    if not found:
+        raise UsageError(
+            f"There is no report in {', '.join(map(str, files[:5]))}.", hint="Name JUnit files, or a folder with *.xml."
+        )
+    report = building.read_settings(root, config_file, assignments).settings.report
+    place = building.place_of(root)
+    # Without a run id there is nothing to replay, and no replay command is shown.
+    merged = merge_reports(found, replace(run_facts(place), run_id=""), searched=searched)
+    published = publish_reports(
+        merged,
+        folder=out,
+        title=report.title,
+        key=_comment_key(merged.run, place),
+        at=building.now(),
+        links=_links(place, replay_target=""),
+        formats=tuple(map(ReportFormat, formats)) or tuple(ReportFormat),
+    )
+    _say_findings(merged.run)
+    comment_url = _comment(published, merged.run, report, place)
+    building.append_summary(published.summary)
+    building.annotate(published.annotations, prefix="")
+    building.set_outputs(outputs_of(published, comment_url=comment_url))
+    say(published.view.headline)
+    click.echo(published.page if not formats or "page" in formats else out)
+    return published.exit_code
+
+
+def _say_findings(run: Run) -> None:
+    for finding in run.findings[:20]:
+        say(f"incomplete: {_shown(finding.message)}")
+    if len(run.findings) > 20:
+        say(f"incomplete: {len(run.findings) - 20:,} more findings stand in the report.")
+
+
+def _shown(text: str) -> str:
+    """Foreign words (a file's name) on one line of a log."""
+    from ci_itest.github.commands import neutralise
+    from ci_itest.reporting.sanitise import one_line
+
+    return neutralise(one_line(text, 500))
 
 
 def run_facts(place: Place) -> RunFacts:
@@ -145,7 +222,7 @@ def finish(
     comment_url = _comment(published, run, report, place)
     building.append_summary(published.summary)
     building.annotate(published.annotations, prefix=run.root)
-    building.set_outputs(outputs_of(run, published, comment_url=comment_url))
+    building.set_outputs(outputs_of(published, comment_url=comment_url))
     return published
 
 

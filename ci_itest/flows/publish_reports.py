@@ -1,0 +1,152 @@
+"""Merged JUnit files to what people and tools read, written in pieces so that a million cases stay small."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci_itest.errors import FileError
+from ci_itest.flows.publish import Published
+from ci_itest.junit.merged import MergedSource, merged_junit
+from ci_itest.model.run import Conclusion
+from ci_itest.reporting.badge import badge
+from ci_itest.reporting.ctrf import ctrf_report
+from ci_itest.reporting.html import html_report
+from ci_itest.reporting.inline import inline_annotations
+from ci_itest.reporting.markdown import comment, summary
+from ci_itest.reporting.view import Links, ReportView, report_view
+from ci_itest.wire import encode_document, to_json
+
+if TYPE_CHECKING:
+    from ci_itest.flows.merge_reports import MergedReports
+    from ci_itest.model.cases import CaseResult
+    from ci_itest.model.table import CaseTable
+
+_PIECE = 5_000
+
+
+class ReportFormat(StrEnum):
+    """What a report can be written as."""
+
+    PAGE = "page"
+    COMMENT = "comment"
+    SUMMARY = "summary"
+    JUNIT = "junit"
+    CTRF = "ctrf"
+    RUN = "run"
+    BADGE = "badge"
+
+
+FILE_NAMES = {
+    ReportFormat.PAGE: "report.html",
+    ReportFormat.COMMENT: "comment.md",
+    ReportFormat.SUMMARY: "summary.md",
+    ReportFormat.JUNIT: "junit.xml",
+    ReportFormat.CTRF: "ctrf.json",
+    ReportFormat.RUN: "run.json",
+    ReportFormat.BADGE: "badge.svg",
+}
+
+
+def publish_reports(
+    merged: MergedReports,
+    *,
+    folder: Path,
+    title: str,
+    key: str,
+    at: str,
+    links: Links | None = None,
+    formats: Collection[ReportFormat] = tuple(ReportFormat),
+) -> Published:
+    """Write the report of merged files into a folder.
+
+    Args:
+        key: Tells the comments of two workflows apart.
+        at: When the report is made, UTC ISO 8601.
+        formats: What to write.
+
+    Raises:
+        FileError: The folder cannot be written to.
+    """
+    view = report_view(merged.run, at=at, links=links, title=title, table=merged.cases, file_labels=merged.labels)
+    comment_text, summary_text = comment(view, key=key), summary(view)
+    writers: dict[ReportFormat, Callable[[], Iterable[bytes]]] = {
+        ReportFormat.PAGE: lambda: [html_report(view).encode()],
+        ReportFormat.COMMENT: lambda: [comment_text.encode()],
+        ReportFormat.SUMMARY: lambda: [summary_text.encode()],
+        ReportFormat.JUNIT: lambda: merged_junit(_sources(merged), name=title),
+        ReportFormat.CTRF: lambda: ctrf_report(merged.cases, started_at=merged.run.started_at, at=at),
+        ReportFormat.RUN: lambda: _run_document(merged),
+        ReportFormat.BADGE: lambda: [badge(title, view.conclusion, view.counts).encode()],
+    }
+    for kind in formats:
+        _write(folder / FILE_NAMES[kind], writers[kind]())
+    return Published(
+        page=folder / FILE_NAMES[ReportFormat.PAGE],
+        comment=comment_text,
+        summary=summary_text,
+        annotations=inline_annotations(view),
+        view=view,
+        is_quiet=_is_quiet(view),
+    )
+
+
+def _is_quiet(view: ReportView) -> bool:
+    return view.conclusion is Conclusion.SUCCESS and not view.counts.recovered
+
+
+def _sources(merged: MergedReports) -> Iterator[MergedSource]:
+    """The files whose cases count; one that doubles another is not written twice."""
+    for report in merged.reports:
+        if report.is_counted:
+            yield MergedSource(
+                path=report.path,
+                label=report.label,
+                state=report.state,
+                counts=report.counts,
+                cases=partial(_results, merged.cases, report.rows),
+                attempt=merged.run.run_attempt,
+            )
+
+
+def _results(cases: CaseTable, rows: range) -> Iterable[CaseResult]:
+    return map(cases.result, rows)
+
+
+def _run_document(merged: MergedReports) -> Iterator[bytes]:
+    """The run's document with its cases put in, piece by piece."""
+    head, _, tail = encode_document(merged.run).partition(b'"cases": []')
+    yield head + b'"cases": ['
+    for first in range(0, len(merged.cases), _PIECE):
+        places = range(first, min(first + _PIECE, len(merged.cases)))
+        data = to_json([merged.cases.result(place) for place in places])[1:-1]
+        yield b"," + data if first else data
+    yield b"]" + tail
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file in pieces so that a reader sees the old bytes or all the new ones, never a part."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.writelines(pieces)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+            raise
+    except OSError as error:
+        raise FileError(
+            f"Cannot write {path}: {error.strerror}.", hint="Free disk space or choose another folder."
+        ) from error
