@@ -12,6 +12,7 @@ from ci_itest.model.cases import Outcome
 from ci_itest.model.run import Conclusion
 
 _MEASURED = (OUTCOME_CODES[Outcome.PASSED], OUTCOME_CODES[Outcome.FAILED])
+_JUDGED = (*_MEASURED, OUTCOME_CODES[Outcome.ERROR])
 _COMPLETE = (Conclusion.SUCCESS.value, Conclusion.FAILURE.value)
 
 
@@ -44,6 +45,14 @@ def suite_cases(suite: str, *, repository: str) -> Select[Any]:
         select(cases.c.id, cases.c.file, cases.c.name)
         .join(repositories, repositories.c.id == cases.c.repository_id)
         .where(repositories.c.name == repository, cases.c.suite == suite)
+    )
+
+
+def named_cases(*, repository: str) -> Select[Any]:
+    return (
+        select(cases.c.id, cases.c.suite, cases.c.file, cases.c.name)
+        .join(repositories, repositories.c.id == cases.c.repository_id)
+        .where(repositories.c.name == repository)
     )
 
 
@@ -132,3 +141,63 @@ def runs_before(epoch_us: int) -> Delete:
 
 def cases_without_results() -> Delete:
     return delete(cases).where(~exists(select(results.c.run_id).where(results.c.case_id == cases.c.id)))
+
+
+def unlearned_runs(repository_id: int, *, after: int) -> Select[Any]:
+    """Trusted runs in the order in which they were recorded, from the first that the flaky model does not know."""
+    return (
+        select(runs.c.id, runs.c.ci_run_id, runs.c.commit_sha, runs.c.branch)
+        .where(runs.c.repository_id == repository_id, runs.c.is_trusted, runs.c.id > after)
+        .order_by(runs.c.id)
+    )
+
+
+def outcomes(run_id: int) -> Select[Any]:
+    """What became of each case that ran to an end: case, suite, file, attempts, failed ones, shard, microseconds."""
+    return (
+        select(
+            results.c.case_id,
+            cases.c.suite,
+            cases.c.file,
+            results.c.attempts,
+            results.c.failed_attempts,
+            results.c.shard,
+            results.c.setup_us + results.c.call_us + results.c.teardown_us,
+        )
+        .join(cases, cases.c.id == results.c.case_id)
+        .where(results.c.run_id == run_id, results.c.outcome.in_(_JUDGED))
+        .order_by(results.c.case_id)
+    )
+
+
+def seen_on(repository_id: int, *, commit: str, branch: str, before: int) -> Select[Any]:
+    """Cases with a result on a commit of a branch, in runs recorded before one."""
+    return (
+        select(results.c.case_id)
+        .join(runs, runs.c.id == results.c.run_id)
+        .where(
+            runs.c.repository_id == repository_id,
+            runs.c.commit_sha == commit,
+            runs.c.branch == branch,
+            runs.c.is_trusted,
+            runs.c.id < before,
+            results.c.outcome.in_(_JUDGED),
+        )
+        .distinct()
+    )
+
+
+def failures_of(case_ids: Collection[int]) -> Select[Any]:
+    """Recorded failures of some cases, oldest first: case, start of the run, branch, commit, whether it recovered."""
+    return (
+        select(
+            results.c.case_id,
+            runs.c.started_us,
+            runs.c.branch,
+            runs.c.commit_sha,
+            results.c.failed_attempts < results.c.attempts,
+        )
+        .join(runs, runs.c.id == results.c.run_id)
+        .where(results.c.case_id.in_(case_ids), results.c.failed_attempts > 0)
+        .order_by(runs.c.started_us, runs.c.id)
+    )

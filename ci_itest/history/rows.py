@@ -110,6 +110,7 @@ def result_row(case: CaseResult, *, run_id: int, case_id: int) -> Row:
         "setup_us": to_microseconds(last.setup_seconds) if last else 0,
         "call_us": to_microseconds(last.call_seconds) if last else 0,
         "teardown_us": to_microseconds(last.teardown_seconds) if last else 0,
+        "shard": min(max(case.shard, 0), _MAX_SMALL),
     }
 
 

@@ -127,6 +127,8 @@ results = Table(
     Column("setup_us", BigInteger, nullable=False),
     Column("call_us", BigInteger, nullable=False),
     Column("teardown_us", BigInteger, nullable=False),
+    # 0 where none ran the case, and in a file older than this column.
+    Column("shard", SmallInteger, nullable=False, server_default="0"),
     Index("results_by_case", "case_id", "run_id"),
     sqlite_with_rowid=False,
 )
@@ -141,3 +143,50 @@ failures = Table(
     Column("details", LargeBinary, nullable=False),
     ForeignKeyConstraint(["run_id", "case_id"], ["results.run_id", "results.case_id"], ondelete="CASCADE"),
 )
+
+# What follows is made from the results above (the quarantine apart), and came later than they: a file without it is
+# given it on opening.
+
+flaky_pages = Table(
+    "flaky_pages",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    # Cases n * PAGE_CASES and on: 64 bytes for each, compressed. A row for each case would be written a hundred
+    # thousand times in a run.
+    Column("page", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+flaky_rest = Table(
+    "flaky_rest",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("last_run_id", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    # By name: a case keeps its entry when its results are forgotten.
+    Column("suite", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("issue_url", Text, nullable=False),
+    Column("added_by", Text, nullable=False),
+    Column("added_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    Column("renewals", SmallInteger, nullable=False),
+    Column("released_us", BigInteger, nullable=True),
+    Column("released_because", Text, nullable=False),
+    Index("quarantine_by_repository", "repository_id"),
+)
+
+LATER_TABLES = (flaky_pages, flaky_rest, quarantine)
+PAGE_CASES = 1024

@@ -6,7 +6,8 @@ Importing this module imports SQLAlchemy (some 0.4 s of CPU): import it where a 
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import struct
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
@@ -18,11 +19,12 @@ from sqlalchemy import Connection, Engine, insert, inspect, select
 from sqlalchemy.exc import IntegrityError
 
 from ci_itest.errors import HistoryError
-from ci_itest.history import queries, rows, schema
+from ci_itest.flaky.state import State
+from ci_itest.history import learning, queries, rows, schema
 from ci_itest.history.database import WRITES, damaged, database_url, door, engine_for, give_back_space, refuse_cut_off
 from ci_itest.history.store import LAST_RUNS
 from ci_itest.model.cases import CaseId
-from ci_itest.model.history import CaseTimings, RunSummary, RunTiming, ShardAccuracy
+from ci_itest.model.history import CaseTimings, PastFailure, RunSummary, RunTiming, ShardAccuracy
 from ci_itest.model.run import Run
 
 
@@ -99,6 +101,38 @@ class SqlHistory:
             found = connection.execute(queries.newest_runs(limit, repository=repository))
             return tuple(rows.summary_of(row) for row in found)
 
+    def learn(self, *, repository: str, is_main: Callable[[str], bool]) -> int:
+        with self._transaction(writes=True) as connection, self._sane():
+            count, _ = learning.catch_up(
+                connection, _repository_id(connection, rows.storable(repository)), is_main=is_main
+            )
+        return count
+
+    def rebuild(self, *, repository: str, is_main: Callable[[str], bool]) -> int:
+        with self._transaction(writes=True) as connection, self._sane():
+            repository_id = _repository_id(connection, rows.storable(repository))
+            learning.forget(connection, repository_id)
+            count, _ = learning.catch_up(connection, repository_id, is_main=is_main)
+        return count
+
+    def flaky_state(self, *, repository: str) -> State:
+        with self._reading() as connection:
+            found = connection.scalar(queries.repository(rows.storable(repository)))
+            return learning.read_state(connection, found)[0] if found is not None else State()
+
+    def case_numbers(self, *, repository: str) -> dict[CaseId, int]:
+        with self._reading() as connection:
+            found = connection.execute(queries.named_cases(repository=rows.storable(repository)))
+            return {CaseId(suite, file, name): number for number, suite, file, name in found}
+
+    def failures(self, cases: Collection[int]) -> dict[int, tuple[PastFailure, ...]]:
+        by_case: dict[int, list[PastFailure]] = {}
+        with self._reading() as connection:
+            for case, started_us, branch, commit, is_recovered in connection.execute(queries.failures_of(cases)):
+                failure = PastFailure(rows.to_iso(started_us), branch, commit, bool(is_recovered))
+                by_case.setdefault(case, []).append(failure)
+        return {case: tuple(failures) for case, failures in by_case.items()}
+
     def prune(self, before: str) -> int:
         """Forget the runs that started before a time (UTC, ISO 8601), and cases no run names any more.
 
@@ -110,6 +144,7 @@ class SqlHistory:
             count = connection.execute(queries.runs_before(epoch_us)).rowcount
             if count:
                 connection.execute(queries.cases_without_results())
+                learning.drop_forgotten_cases(connection)
         if count and self._engine.dialect.name == "sqlite":
             with door(self._name):
                 give_back_space(self._engine)
@@ -138,23 +173,29 @@ class SqlHistory:
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """A transaction whose rows may be damaged: what cannot be made a value of then is the file's fault."""
-        with self._transaction(writes=False) as connection:
-            try:
-                yield connection
-            except (TypeError, ValueError, LookupError, OverflowError) as error:
-                raise damaged(self._name, error) from error
+        with self._transaction(writes=False) as connection, self._sane():
+            yield connection
+
+    @contextmanager
+    def _sane(self) -> Iterator[None]:
+        try:
+            yield
+        except (TypeError, ValueError, LookupError, OverflowError, struct.error) as error:
+            raise damaged(self._name, error) from error
 
     def _prepare(self) -> None:
         """Make the tables where there are none, and refuse those of another schema or program."""
         with self._reading() as connection:
             if self._engine.dialect.name == "sqlite":
                 refuse_cut_off(connection, self._name)
-            if _is_prepared(connection, name=self._name):
+            if _is_prepared(connection, name=self._name) and not _misses_later_parts(connection):
                 return
         with self._transaction(writes=True) as connection:
             if not _is_prepared(connection, name=self._name):  # another process may have been first
                 schema.metadata.create_all(connection)
                 connection.execute(insert(schema.meta).values(name="schema", value=str(schema.SCHEMA)))
+            elif _misses_later_parts(connection):
+                _add_later_parts(connection)
 
 
 def _is_prepared(connection: Connection, *, name: str) -> bool:
@@ -176,6 +217,24 @@ def _is_prepared(connection: Connection, *, name: str) -> bool:
     if found < 1:
         raise ValueError(f"schema {found}")
     return True
+
+
+def _misses_later_parts(connection: Connection) -> bool:
+    """Whether the file is of a version before the flaky model."""
+    found = inspect(connection)
+    tables = set(found.get_table_names())
+    if not tables.issuperset(table.name for table in schema.LATER_TABLES):
+        return True
+    name = schema.results.name
+    return name in tables and all(column["name"] != "shard" for column in found.get_columns(name))
+
+
+def _add_later_parts(connection: Connection) -> None:
+    schema.metadata.create_all(connection, tables=schema.LATER_TABLES)
+    found = inspect(connection)
+    name = schema.results.name
+    if name in found.get_table_names() and all(column["name"] != "shard" for column in found.get_columns(name)):
+        connection.exec_driver_sql("ALTER TABLE results ADD COLUMN shard SMALLINT DEFAULT 0 NOT NULL")
 
 
 def _repository_id(connection: Connection, name: str) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Protocol, Self
 
 from ci_itest.errors import HistoryError
-from ci_itest.model.history import CaseTimings, RunSummary, ShardAccuracy
+from ci_itest.flaky.state import State
+from ci_itest.model.cases import CaseId
+from ci_itest.model.history import CaseTimings, PastFailure, RunSummary, ShardAccuracy
 from ci_itest.model.run import Run
 
 LAST_RUNS = 10
@@ -53,6 +55,27 @@ class HistoryStore(Protocol):
 
     def runs(self, limit: int = 20, *, repository: str) -> tuple[RunSummary, ...]:
         """The newest recorded runs, the newest first, each attempt by itself."""
+
+    def learn(self, *, repository: str, is_main: Callable[[str], bool]) -> int:
+        """Fold every trusted run into the flaky model that it does not know yet; how many those were.
+
+        Runs are folded in the order in which they were recorded, whatever their clocks say.
+
+        Args:
+            is_main: Whether a branch is the default branch.
+        """
+
+    def rebuild(self, *, repository: str, is_main: Callable[[str], bool]) -> int:
+        """Forget the flaky model and learn it anew from the results; how many runs were folded in."""
+
+    def flaky_state(self, *, repository: str) -> State:
+        """What the flaky model knows."""
+
+    def case_numbers(self, *, repository: str) -> dict[CaseId, int]:
+        """The number of every case with a recorded result, by which the flaky model knows it."""
+
+    def failures(self, cases: Collection[int]) -> dict[int, tuple[PastFailure, ...]]:
+        """Recorded failures of some cases, oldest first; a case without any is not in the answer."""
 
     def close(self) -> None:
         """Let go of files and connections; the store cannot be used afterwards."""

@@ -1,4 +1,4 @@
-"""What earlier runs measured: `CaseTimings`, `RunTiming`, `ShardAccuracy`, `RunSummary`."""
+"""What earlier runs measured: `CaseTimings`, `RunTiming`, `ShardAccuracy`, `RunSummary`, `PastFailure`."""
 
 from __future__ import annotations
 
@@ -87,3 +87,18 @@ class RunSummary:
     skipped: int = 0
     quarantined: int = 0
     missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PastFailure:
+    """One recorded run in which a case failed.
+
+    Attributes:
+        at: When the run started, UTC ISO 8601.
+        is_recovered: Whether it passed when it was tried again.
+    """
+
+    at: str
+    branch: str
+    commit: str
+    is_recovered: bool

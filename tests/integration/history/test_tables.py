@@ -28,6 +28,11 @@ STATEMENTS: dict[str, Select[tuple[object, ...]] | Delete] = {
     "newest_runs": queries.newest_runs(10, repository=REPOSITORY),
     "runs_before": queries.runs_before(1),
     "cases_without_results": queries.cases_without_results(),
+    "named_cases": queries.named_cases(repository="acme/shop"),
+    "unlearned_runs": queries.unlearned_runs(1, after=0),
+    "outcomes": queries.outcomes(1),
+    "seen_on": queries.seen_on(1, commit="c0ffee", branch="main", before=7),
+    "failures_of": queries.failures_of([1, 2]),
 }
 
 
