@@ -174,11 +174,13 @@ class _Run:
             environment = self._environment(services.endpoints if services else {}, app_port=port)
             self._prepare(environment)
             with self._app_up(environment, port=port):
-                with self._phase("tests"):
-                    tested = self._tests(environment)
-                if services:
-                    self._note_deaths(services.dead())
-                return tested
+                try:
+                    with self._phase("tests"):
+                        return self._tests(environment)
+                finally:
+                    # Also when they were cancelled: a dead service may be why somebody gave up waiting.
+                    if services:
+                        self._note_deaths(services.dead())
 
     def _note_deaths(self, deaths: Iterable[str]) -> None:
         for words in deaths:
