@@ -104,7 +104,7 @@ class TooManyCasesError(Exception):
 class Collector:
     """Takes the events of one or several documents; `finish` closes what a broken one left open."""
 
-    def __init__(self, *, text_limit: int = TEXT_LIMIT) -> None:
+    def __init__(self, *, text_limit: int = TEXT_LIMIT, max_cases: int = MAX_CASES) -> None:
         self.suites: list[RawSuite] = []
         self.cases: list[RawCase] = []
         self.odd: list[RawCase] = []
@@ -114,7 +114,7 @@ class Collector:
         self.root_bad = -1
         self.deepest = 0
         self.is_cut = False
-        self.max_cases = MAX_CASES
+        self.max_cases = max_cases
         self._text_limit = text_limit
         self._names: dict[str, str] = {}
         self._counts: Counter[str] = Counter()

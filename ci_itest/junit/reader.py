@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -47,31 +48,41 @@ class _EntitiesError(Exception):
     """The document declares entities; they are never expanded."""
 
 
-def read_report(path: Path, *, text_limit: int = TEXT_LIMIT) -> ReportFile:
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    text: int
+    cases: int
+
+
+def read_report(
+    path: Path, *, text_limit: int = TEXT_LIMIT, max_cases: int = MAX_CASES, max_bytes: int = MAX_FILE_BYTES
+) -> ReportFile:
     """The file, read as far as it can be.
 
     Args:
         text_limit: Characters kept of each text.
+        max_cases: Test cases taken from it.
+        max_bytes: Bytes read of it.
     """
     digest = hashlib.blake2b(digest_size=16)
     try:
         with path.open("rb") as file:
-            return _read(path, _chunks(file, digest), digest, text_limit)
+            return _read(path, _chunks(file, digest, max_bytes), digest, _Limits(text_limit, max_cases))
     except OSError as error:
         return ReportFile(path, FileState.REFUSED, problem=f"it cannot be read: {error.strerror or error}")
 
 
-def _chunks(file: Any, digest: Any) -> Iterator[bytes]:
-    left = MAX_FILE_BYTES
+def _chunks(file: Any, digest: Any, max_bytes: int) -> Iterator[bytes]:
+    left = max_bytes
     while left > 0 and (chunk := file.read(min(_CHUNK, left))):
         left -= len(chunk)
         digest.update(chunk)
         yield chunk
 
 
-def _read(path: Path, chunks: Iterator[bytes], digest: Any, text_limit: int) -> ReportFile:
+def _read(path: Path, chunks: Iterator[bytes], digest: Any, limits: _Limits) -> ReportFile:
     first = next(chunks, b"")
-    collector = Collector(text_limit=text_limit)
+    collector = Collector(text_limit=limits.text, max_cases=limits.cases)
     read: list[bytes] = [first]
 
     def kept() -> Iterator[bytes]:
@@ -97,9 +108,9 @@ def _read(path: Path, chunks: Iterator[bytes], digest: Any, text_limit: int) -> 
             collector.finish()
             state, problem = FileState.REPAIRED, f"it is broken ({error}); what comes after that is lost"
         else:
-            collector, state, problem, remarks = _second_chance(data, text_limit)
+            collector, state, problem, remarks = _second_chance(data, limits)
     except TooManyCasesError:
-        state, problem = FileState.REPAIRED, f"it has more than {MAX_CASES:,} test cases; the others were left out"
+        state, problem = FileState.REPAIRED, f"it has more than {limits.cases:,} test cases; the others were left out"
     if not collector.has_report and not problem:
         state = FileState.REFUSED
         root = collector.roots[0] if collector.roots else ""
@@ -139,17 +150,17 @@ def _refuse_entities(*_: object) -> None:
     raise _EntitiesError
 
 
-def _second_chance(data: bytes, text_limit: int) -> tuple[Collector, FileState, str, list[str]]:
+def _second_chance(data: bytes, limits: _Limits) -> tuple[Collector, FileState, str, list[str]]:
     """What can be had of bytes that expat refused, the state that leaves the file in, its problem, and remarks."""
     repaired = mended(data)
     whole = data
     del data
-    collector = Collector(text_limit=text_limit)
+    collector = Collector(text_limit=limits.text, max_cases=limits.cases)
     remarks = list(repaired.remarks)
     is_cut, is_broken = _read_documents(collector, repaired, remarks)
     problem = ""
     if is_broken:
-        collector, is_cut = _recovered(repaired, text_limit)
+        collector, is_cut = _recovered(repaired, limits)
         problem = _lost_words(collector, repaired)
         remarks.append("It is not well-formed; what could be made out of it is shown.")
     if is_cut or collector.is_cut:
@@ -204,11 +215,11 @@ def _read_documents(collector: Collector, repaired: Mended, remarks: list[str]) 
     return is_cut, False
 
 
-def _recovered(repaired: Mended, text_limit: int) -> tuple[Collector, bool]:
+def _recovered(repaired: Mended, limits: _Limits) -> tuple[Collector, bool]:
     """What libxml2's recovery makes of the documents, and whether their end is missing."""
     from lxml import etree
 
-    collector = Collector(text_limit=text_limit)
+    collector = Collector(text_limit=limits.text, max_cases=limits.cases)
     is_cut = False
     for document in repaired.documents:
         parser = etree.XMLParser(
