@@ -141,6 +141,27 @@ def run(
         return Ended(code, timed_out=False, seconds=time.monotonic() - start)
 
 
+def foreground(command: Sequence[str], *, directory: Path, environment: Mapping[str, str]) -> int:
+    """Exit code of a child that has the terminal to itself, Ctrl-C included (a shell, a debugger).
+
+    Raises:
+        RunnerError: The program cannot be started.
+    """
+    earlier = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(command, cwd=directory, env=dict(environment), preexec_fn=_with_interrupts)
+        return process.wait()
+    except OSError as error:
+        raise RunnerError(f"Cannot start {command[0]}: {error.strerror}.") from error
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+
+
+def _with_interrupts() -> None:
+    """A child starts with its parent's ignored signals."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def output_of(
     command: Sequence[str], *, directory: Path, environment: Mapping[str, str], within_seconds: float = 30.0
 ) -> tuple[int, str]:

@@ -105,6 +105,26 @@ def github_api(context: Context | None) -> GitHubApi | None:
     return GitHubApi(context.api_url, repository=context.repository, token=context.token)
 
 
+def user_api(host: str, api_url: str, repository: str) -> GitHubApi:
+    """The API as the person at this machine: GH_TOKEN, GITHUB_TOKEN, or what `gh` is logged in with.
+
+    Raises:
+        GitHubError: There are no credentials; artifacts are given to nobody without.
+    """
+    from ci_itest.github.api import GitHubApi
+
+    token = os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN") or ""
+    if not token:
+        code, output = output_of(["gh", "auth", "token", "--hostname", host], directory=Path(), environment=os.environ)
+        token = output.strip() if code == 0 else ""
+    if not token:
+        raise GitHubError(
+            f"There are no credentials for {host}, and artifacts are given to nobody without.",
+            hint="Log in with `gh auth login`, or set GH_TOKEN.",
+        )
+    return GitHubApi(os.environ.get("GITHUB_API_URL") or api_url, repository=repository, token=token)
+
+
 @contextlib.contextmanager
 def history(config: Config, place: Place) -> Iterator[HistoryStore | None]:
     """The history store, or None with a loud line: a run goes on without its history, never fails for it.

@@ -19,6 +19,7 @@ COMMANDS = {
     "run-shard": "Run one shard of a plan and leave its bundle.",
     "merge": "Merge the shards' bundles, or any JUnit files, into one verdict and report it.",
     "report": "Open the last report in a browser.",
+    "replay": "Run a shard of CI, or of a run here, again on this machine.",
     "decide": "Say whether this event needs the suite at all.",
     "config": "Show every setting, its value and where it came from.",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +13,27 @@ from ci_itest.runners.base import Runner, RunnerResult
 from ci_itest.wire import read_document, write_document
 
 SHARD_DOCUMENT = "shard.json"
+_BUNDLE_NAME = re.compile(r"ci-itest-(?P<suite>[\w.-]+)-(?P<index>\d{1,6})-a(?P<attempt>\d{1,6})")
 
 
 def bundle_name(suite: str, index: int, *, run_attempt: int) -> str:
     """The artifact's name, one for each attempt since artifacts cannot be written twice."""
     return f"ci-itest-{suite}-{index}-a{run_attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class BundleParts:
+    """What a bundle's name says."""
+
+    suite: str
+    index: int
+    attempt: int
+
+
+def bundle_parts(name: str) -> BundleParts | None:
+    """A bundle's name taken apart; None for any other artifact's."""
+    found = _BUNDLE_NAME.fullmatch(name)
+    return BundleParts(found["suite"], int(found["index"]), int(found["attempt"])) if found else None
 
 
 @dataclass(frozen=True, slots=True)

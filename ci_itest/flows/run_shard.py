@@ -346,6 +346,7 @@ class _Run:
             cores=self._job.cores,
             memory_bytes=_memory_bytes(),
             tool_version=__version__,
+            root=self._job.plan.root,
         )
 
     @contextlib.contextmanager

@@ -16,9 +16,11 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from ci_itest import __version__
 from ci_itest.errors import GitHubError
 from ci_itest.github.payload import number_at, object_at, objects_at, text_at, time_at
-from ci_itest.model.github import ChangedFile, Comment, Job, PullRequest, TimelineEvent, WorkflowRun
+from ci_itest.model.github import Artifact, ChangedFile, Comment, Job, PullRequest, TimelineEvent, WorkflowRun
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import requests
 
 _TIMEOUT_SECONDS = (5.0, 20.0)  # to connect, and between two bytes of the answer
@@ -27,6 +29,9 @@ _PASSING_STATUSES = frozenset({500, 502, 503, 504})
 _REPEATABLE = frozenset({"GET", "PATCH", "DELETE"})
 _MAX_REDIRECTS = 3
 _MAX_PAGES = 100
+
+MAX_ARTIFACT_BYTES = 1024 * 1024 * 1024
+_EXPIRED = "Artifacts live as long as the repository's settings say. Run the workflow again to have a fresh one."
 
 ACTIONS_LOGIN = "github-actions[bot]"
 
@@ -139,6 +144,54 @@ class GitHubApi:
             for item in items
         )
 
+    def run(self, run_id: str) -> WorkflowRun:
+        """One workflow run, in its newest attempt."""
+        doing = f"read run {run_id}"
+        return _workflow_run(
+            self._object(f"{self._root}/actions/runs/{quote(run_id, safe='')}", doing=doing), doing=doing
+        )
+
+    def artifacts(self, run_id: str) -> tuple[Artifact, ...]:
+        """What a run left, of all attempts."""
+        path = f"/actions/runs/{quote(run_id, safe='')}/artifacts"
+        items = self._items(path, doing=f"list the artifacts of run {run_id}", key="artifacts")
+        return tuple(
+            Artifact(
+                number_at(item, "id"),
+                text_at(item, "name"),
+                number_at(item, "size_in_bytes"),
+                is_expired=item.get("expired") is True,
+            )
+            for item in items
+        )
+
+    def download(self, artifact: Artifact, target: Path) -> None:
+        """Write an artifact's archive into a file.
+
+        GitHub answers with an address at a storage server, which is asked without the token.
+
+        Raises:
+            GitHubError: It is gone (410), too large, or cannot be fetched.
+            OSError: The file cannot be written.
+        """
+        import requests
+
+        doing = f"download {artifact.name}"
+        if artifact.is_expired:
+            raise GitHubError(f"Cannot {doing}: it has expired.", hint=_EXPIRED, status=410)
+        url = f"{self._root}/actions/artifacts/{artifact.id}/zip"
+        response = self._exchange("GET", url, doing=doing, payload=None)
+        if not response.is_redirect:
+            _refuse(doing, response.status_code, _message(response.content))
+        location = urljoin(url, response.headers["location"])
+        try:
+            with requests.get(location, timeout=_TIMEOUT_SECONDS, stream=True, auth=_nobody) as stored:
+                if not stored.ok:
+                    _refuse(doing, stored.status_code, "the storage server refused it")
+                _write(stored, target, doing=doing)
+        except requests.RequestException as error:
+            raise GitHubError(f"Cannot {doing}: the storage server broke off ({type(error).__name__}).") from error
+
     def comments(self, number: int) -> tuple[Comment, ...]:
         """Every comment on an issue or pull request, oldest first."""
         doing = f"list the comments of #{number}"
@@ -249,6 +302,21 @@ class GitHubApi:
         return url
 
 
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """No credentials, and none that requests would find in `.netrc`."""
+    return request
+
+
+def _write(stored: requests.Response, target: Path, *, doing: str) -> None:
+    size = 0
+    with target.open("wb") as file:
+        for block in stored.iter_content(1024 * 1024):
+            size += len(block)
+            if size > MAX_ARTIFACT_BYTES:
+                raise GitHubError(f"Cannot {doing}: it has more than {MAX_ARTIFACT_BYTES} bytes.")
+            file.write(block)
+
+
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     try:
         parts = urlsplit(url)
@@ -334,6 +402,7 @@ def _workflow_run(item: Mapping[str, object], *, doing: str) -> WorkflowRun:
         created_at=created_at,
         started_at=time_at(item, "run_started_at") or created_at,
         url=text_at(item, "html_url"),
+        repository_id=number_at(object_at(item, "repository"), "id"),
     )
 
 

@@ -129,6 +129,21 @@ class TimelineEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Artifact:
+    """Files that a run left.
+
+    Attributes:
+        size_bytes: Of its archive.
+        is_expired: Whether GitHub has thrown it away.
+    """
+
+    id: int
+    name: str
+    size_bytes: int
+    is_expired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowRun:
     """One run of a workflow; of a run that was run again, its newest attempt.
 
@@ -141,6 +156,7 @@ class WorkflowRun:
         created_at: When the first attempt was made.
         started_at: When the newest attempt was made.
         url: Its page.
+        repository_id: Of the repository it ran in, 0 when unknown; another than the head's for a fork's run.
     """
 
     id: str
@@ -157,6 +173,12 @@ class WorkflowRun:
     created_at: datetime
     started_at: datetime
     url: str
+    repository_id: int = 0
+
+    @property
+    def is_of_fork(self) -> bool:
+        """Whether its code comes from outside the repository, or from one that is gone."""
+        return self.head_repository_id != self.repository_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class Surroundings:
         cores: Processor cores the shard could count on.
         memory_bytes: Of the machine, 0 when unknown.
         tool_version: Version of ci-itest.
+        root: Folder of the settings inside the repository, "" for its top.
     """
 
     settings: SuiteSettings = field(default_factory=SuiteSettings)
@@ -36,3 +37,4 @@ class Surroundings:
     cores: int = 1
     memory_bytes: int = 0
     tool_version: str = ""
+    root: str = ""
