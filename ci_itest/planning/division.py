@@ -185,11 +185,6 @@ class Suite:
         whole = (Piece(number, 0, len(work.starts)) for number, work in enumerate(self.files))
         return [piece for file in whole for piece in self.cut_piece(file, longest_seconds)]
 
-    def parts(self) -> list[Piece]:
-        return [
-            Piece(number, part, part + 1) for number, work in enumerate(self.files) for part in range(len(work.starts))
-        ]
-
     def filled(self, count: int, height: float) -> list[list[Piece]] | None:
         """Files after another into shards of that height, each cut where its shard is full; None when all are."""
         shards: list[list[Piece]] = [[]]
@@ -273,9 +268,9 @@ def _divided(suite: Suite, count: int) -> Division:
     if suite.has_services or any(suite.setup):
         best = _best_of_files(suite, count, bound)
         if _excess(best, bound) > GOOD_ENOUGH:
-            best = _better(best, _packed(suite, suite.parts(), count, bound))
+            best = _better(best, _of_parts(suite, count, bound))
         return best
-    best = _packed(suite, suite.parts(), count, bound)
+    best = _of_parts(suite, count, bound)
     if _excess(best, bound) > EVEN_ENOUGH:
         files = _best_of_files(suite, count, bound)
         best = files if files.longest_seconds * (1 + EVEN_ENOUGH) < best.longest_seconds else best
@@ -337,6 +332,40 @@ def _better(first: Division, second: Division) -> Division:
 
 def _excess(division: Division, bound: float) -> float:
     return division.longest_seconds / bound - 1 if bound > 0 else 0.0
+
+
+def _of_parts(suite: Suite, count: int, bound: float) -> Division:
+    """Every part for itself; a hundred thousand of them become pieces only when they are placed."""
+    parts = [(number, part) for number, work in enumerate(suite.files) for part in range(len(work.starts))]
+    if suite.has_services or suite.has_groups:
+        return _packed(suite, [Piece(number, part, part + 1) for number, part in parts], count, bound)
+    workers = suite.costs.workers
+    items = Items(
+        seconds=[seconds / workers for work in suite.files for seconds in work.seconds],
+        classes=[single for number, work in enumerate(suite.files) for single in [(number,)] * len(work.starts)],
+        setup=suite.setup,
+        needs=(),
+        start_up=suite.start_up,
+    )
+    packing = longest_first(items, count)
+    improve(packing, goal=bound)
+    # Items are numbered in the order of their files and places, so sorted numbers are sorted pieces.
+    shards = [[_joined_parts(parts, sorted(members))] for members in packing.members]
+    return as_division(suite, shards, bound)
+
+
+def _joined_parts(parts: Sequence[tuple[int, int]], numbers: Iterable[int]) -> list[Piece]:
+    pieces: list[Piece] = []
+    file, begin, end = -1, 0, 0
+    for number in numbers:
+        here, part = parts[number]
+        if here == file and part == end:
+            end += 1
+            continue
+        if file >= 0:
+            pieces.append(Piece(file, begin, end))
+        file, begin, end = here, part, part + 1
+    return [*pieces, Piece(file, begin, end)] if file >= 0 else pieces
 
 
 def _packed(suite: Suite, pieces: Sequence[Piece], count: int, bound: float) -> Division:

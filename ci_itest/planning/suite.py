@@ -119,6 +119,8 @@ def _file_work(
     shown = max(facts.shown.get(file, 0), 1)
     if not cases:
         return _unknown_file(file, shown, facts, families)
+    if facts.keep_together in ("case", "group") and not facts.groups and cases[0][0] != WHOLE_FILE:
+        return _of_single_cases(file, cases)
     runs = list(_runs(cases, facts, file))
     seconds = tuple(sum(value for _, value in run) for _, run in runs)
     groups = tuple(key for key, _ in runs)
@@ -130,6 +132,11 @@ def _file_work(
         counts=(shown,) if cases[0][0] == WHOLE_FILE else tuple(len(run) for _, run in runs),
         groups=groups if any(groups) else (),
     )
+
+
+def _of_single_cases(file: str, cases: Sequence[tuple[str, float]]) -> FileWork:
+    names, seconds = zip(*cases, strict=True)
+    return FileWork(file, ("", *names[1:]), seconds, seconds, (1,) * len(names))
 
 
 def _unknown_file(file: str, count: int, facts: SuiteFacts, families: _Families) -> FileWork:
