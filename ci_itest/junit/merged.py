@@ -125,9 +125,10 @@ def _plain(root: _Element) -> _Element:
 
 def _as_suites(root: _Element, source: MergedSource) -> Iterator[_Element]:
     """The suites directly below a root, each told where it came from; what stands there bare gets a suite."""
-    from ci_itest.junit.elements import SuiteElement
+    from ci_itest.junit.elements import CaseElement, SuiteElement
 
     library: Any = SuiteElement
+    any_element: Any = CaseElement
     suites = [root] if root.tag == "testsuite" else [child for child in root if child.tag == "testsuite"]
     bare = [root] if root.tag == "testcase" else []
     facts = [
@@ -141,7 +142,7 @@ def _as_suites(root: _Element, source: MergedSource) -> Iterator[_Element]:
     if bare:
         suite = library(source.label)
         for child in bare:
-            suite.append(child)
+            suite.append(any_element.fromelem(child))
         suites.append(suite._elem)
     for element in suites:
         suite = library.fromelem(element)

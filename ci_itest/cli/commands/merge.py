@@ -142,7 +142,7 @@ def _merge_files(
     building.append_summary(published.summary)
     building.annotate(published.annotations, prefix="")
     building.set_outputs(outputs_of(published, comment_url=comment_url))
-    say(published.view.headline)
+    say(_shown(published.view.headline))
     click.echo(published.page if not formats or "page" in formats else out)
     return published.exit_code
 
