@@ -35,13 +35,15 @@ def test_a_lost_bundle_makes_the_run_red_and_is_named(small: Repository, github:
 def test_a_shard_whose_job_failed_before_it_began_makes_the_run_red_and_is_named(
     small: Repository, github: GitHub
 ) -> None:
-    ended = small.run(CHANGED, run_id=1, environment={"FAILING_SET_UP": "3"})
+    small.divide_over(2)
+
+    ended = small.run(CHANGED, run_id=1, environment={"FAILING_SET_UP": "2"})
 
     assert ended.jobs == {"plan": "success", "shard": "failure", "report": "failure"}
     assert INCOMPLETE in ended.log
     assert ended.outputs["report"]["conclusion"] == "incomplete"
     assert ended.outputs["report"]["passed"] == "4"
-    assert_one_comment(github, "Shard 3/3 left no bundle")
+    assert_one_comment(github, "Shard 2/2 left no bundle")
 
 
 def test_the_bypass_label_skips_the_shards_and_says_who_and_why(small: Repository, github: GitHub) -> None:
@@ -77,6 +79,7 @@ def test_a_red_commit_stays_red_when_another_label_is_set(small: Repository, git
 
 
 def test_a_failed_shard_run_again_keeps_the_plan_and_turns_the_run_green(small: Repository, github: GitHub) -> None:
+    small.divide_over(2)
     red = small.run(CHANGED, run_id=1, environment={"BROKEN": "login"})
     broken = shard_of(red.plan, "tests/integration/test_login.py")
 
