@@ -256,7 +256,9 @@ class _Fold:
     def _loss(self, place: int, groups: Mapping[Group, Loss]) -> Loss | None:
         """The group that explains the case's failure best, among those that lost many."""
         own = [groups[group] for group in self._groups(place) if group in groups and groups[group].is_mass]
-        return max(own, key=lambda loss: loss.noise, default=None)
+        best = max(own, key=lambda loss: loss.noise, default=None)
+        # All that failed of the shard or the run are of one file: then that is what they share.
+        return own[-1] if best and own[-1].failed == best.failed else best
 
     def _passed(self) -> dict[int, Weights]:
         """What is known after the run of every case, as if all had passed; those that did not are put right later."""

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ci_itest.errors import HistoryError
+from ci_itest.flows.judge import main_branch
 from ci_itest.history.store import HistoryStore
 from ci_itest.model.run import Run
 
 
-def record(run: Run, *, store: HistoryStore | None, repository: str, recorded_at: str) -> str:
-    """Record the run; what was done about it, in a line for people. Never fails a run.
+def record(
+    run: Run,
+    *,
+    store: HistoryStore | None,
+    repository: str,
+    recorded_at: str,
+    is_main: Callable[[str], bool] | None = None,
+) -> str:
+    """Record the run and learn from it which cases flake; what was done, in a line for people. Never fails a run.
 
     Args:
         store: None when the history cannot be used.
+        is_main: Whether a branch is the default branch; None: by the usual names.
     """
     if store is None:
         return "The history was not written: it cannot be used (see above)."
@@ -23,4 +34,11 @@ def record(run: Run, *, store: HistoryStore | None, repository: str, recorded_at
         is_new = store.record(run, repository=repository, recorded_at=recorded_at)
     except HistoryError as error:
         return f"warning: {error.message} This run is not in the history."
-    return f"Recorded {len(run.cases)} cases in the history." if is_new else "The history has this run already."
+    if not is_new:
+        return "The history has this run already."
+    words = f"Recorded {len(run.cases)} cases in the history."
+    try:
+        store.learn(repository=repository, is_main=is_main or main_branch(""))
+    except HistoryError as error:
+        return f"{words} warning: what flakes was not learned: {error.message}"
+    return words

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ci_itest.model.cases import Attempt, CaseId, CaseResult, Verdict
+from ci_itest.model.judged import Judged
 
 
 class ShardState(StrEnum):
@@ -196,6 +197,7 @@ class Run:
         notes: What a reader should know and need not act on.
         planned_shards: Suite, index and count of every shard the plan has.
         root: Folder of the settings inside the repository, "" for its top; case files are relative to it.
+        judged: What earlier runs say of its failures.
     """
 
     run_id: str
@@ -211,6 +213,7 @@ class Run:
     notes: tuple[str, ...] = ()
     planned_shards: tuple[tuple[str, int, int], ...] = ()
     root: str = ""
+    judged: Judged = Judged()
 
     def count(self, verdict: Verdict) -> int:
         return sum(1 for case in self.cases if case.verdict is verdict)
