@@ -96,10 +96,9 @@ def command(
     source = _source(choice)
     recording = chosen(source.recordings, choice)
     if not source.is_trusted and not yes:
-        _ask(recording)
-    say(
-        f"Replaying shard {recording.result.label} of {recording.result.run_id}, attempt {recording.result.run_attempt}."
-    )
+        _ask()
+    result = recording.result
+    say(f"Replaying shard {result.label} of {result.run_id}, attempt {result.run_attempt}.")
     rounds = until_fail or repeat
     with _tree(recording, source, stays_here=here, root=root) as place:
         _show_table(comparison(recording, place))
@@ -220,7 +219,7 @@ def _newest_red_run(api: GitHubApi, number: int) -> str:
     return max(red, key=lambda run: run.started_at).id
 
 
-def _ask(recording: Recording) -> None:
+def _ask() -> None:
     say("This run is of a fork: its tests are code that nobody of this repository has reviewed.")
     say("They run as you, with your files in reach; variables that look like secrets are taken away from them.")
     if not sys.stdin.isatty() or not click.confirm("Run them?", err=True):
