@@ -29,6 +29,7 @@ from ci_itest.planning.estimate import estimate
 from ci_itest.planning.shard_count import billed_minutes, fill_minutes, wall_seconds
 from ci_itest.planning.sticky import divide_near, homes_of
 from ci_itest.planning.suite import SuiteFacts, work_of
+from ci_itest.planning.work import FileWork
 
 ALGORITHMS = ("least_duration", "duration_based_chunks")
 Ratios = list[float]
@@ -43,9 +44,7 @@ def sample_rows(data: DataSet) -> list[Row]:
             seconds = data.seconds(version)
             limit = judge.bound(seconds, count)
             found.append(judge.makespan(judge.ours(seconds, count, Costs()), seconds) / limit)
-            peers.ask(
-                version, seconds, seconds, count, lambda shards, s=seconds, b=limit: judge.makespan(shards, s) / b
-            )
+            peers.ask(version, seconds, seconds, count, _ratio_to(seconds, limit))
         rows.append(
             _ratio_row(f"in sample, setup 0, k = {count}: p50 / p90", found, peers.answers(), p50=1.001, p90=1.01)
         )
@@ -62,11 +61,7 @@ def setup_rows(data: DataSet) -> list[Row]:
             limit = judge.setup_bound(seconds, count, setup)
             shards = judge.ours(seconds, count, Costs(default_file_setup=setup))
             found.append(judge.makespan(shards, seconds, setup=setup) / limit)
-
-            def ratio(shards: judge.Shards, s: Seconds = seconds, b: float = limit, e: float = setup) -> float:
-                return judge.makespan(shards, s, setup=e) / b
-
-            peers.ask(version, seconds, seconds, count, ratio)
+            peers.ask(version, seconds, seconds, count, _ratio_to(seconds, limit, setup=setup))
         figure = f"setup {setup:g} s a file, k = {count}, bound with unavoidable setups: p50 / p90"
         rows.append(_ratio_row(figure, found, peers.answers(), p50=p50, p90=p90))
     return rows
@@ -80,7 +75,7 @@ def out_of_sample_rows(data: DataSet) -> list[Row]:
         known, real = data.seconds(before), data.seconds(after)
         limit = judge.bound(real, count)
         found.append(judge.makespan(_planned_ahead(known, real, count), real) / limit)
-        peers.ask(after, real, known, count, lambda shards, s=real, b=limit: judge.makespan(shards, s) / b)
+        peers.ask(after, real, known, count, _ratio_to(real, limit))
     answers = peers.answers()
     least = answers.get("least_duration")
     p50, p90 = percentile(found, 0.5), percentile(found, 0.9)
@@ -126,7 +121,7 @@ def service_rows(data: DataSet) -> list[Row]:
     ]
 
 
-def _with_services(work: judge.FileWork, seconds: Seconds) -> judge.FileWork:
+def _with_services(work: FileWork, seconds: Seconds) -> FileWork:
     first = min(case for case in seconds if case.startswith(f"{work.file}::"))
     cases = [first, *(f"{work.file}::{name}" for name in work.starts[1:])]
     return replace(work, needs=tuple(services_of(case) for case in cases))
@@ -376,6 +371,10 @@ def _file_and_name(case: str) -> tuple[str, str]:
     return file, name or "<file>"
 
 
+def _ratio_to(seconds: Seconds, limit: float, *, setup: float = 0.0) -> Callable[[judge.Shards], float]:
+    return lambda shards: judge.makespan(shards, seconds, setup=setup) / limit
+
+
 class _Peers:
     """pytest-split's algorithms, asked for all suites at once."""
 
@@ -398,7 +397,7 @@ class _Peers:
 
 def _split_all(tasks: Sequence[tuple[list[str], Seconds, int]]) -> dict[str, list[judge.Shards]]:
     """Each algorithm's shards for every task; {} where pytest-split cannot be had."""
-    found = {}
+    found: dict[str, list[judge.Shards]] = {}
     for algorithm in ALGORITHMS:
         asked = [
             {"items": items, "durations": dict(durations), "shards": count, "algorithm": algorithm}

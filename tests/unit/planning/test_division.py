@@ -187,7 +187,8 @@ def test_no_division_is_shorter_than_its_bound(suite: list[FileWork], shard_coun
     division = divide(suite, shard_count=shard_count, costs=costs)
 
     assert division.longest_seconds >= division.bound * (1 - 1e-6)
-    assert division.seconds == tuple(_load(division, shard, costs) for shard in range(len(division.shards)))
+    loads = [_load(division, shard, costs) for shard in range(len(division.shards))]
+    assert division.seconds == pytest.approx(loads, rel=1e-6, abs=1e-6)
 
 
 def _load(division: Division, shard: int, costs: Costs) -> float:
@@ -199,4 +200,4 @@ def _load(division: Division, shard: int, costs: Costs) -> float:
     kinds = {costs.needs_of(file.file) for file in division.files}
     needs = frozenset[str]().union(*(costs.needs_of(division.files[number].file) for number in files))
     services = costs.start_up(needs) if len(kinds) > 1 else 0.0
-    return pytest.approx(work + setup + services, rel=1e-6, abs=1e-6)  # type: ignore[no-any-return]
+    return work + setup + services
