@@ -72,8 +72,9 @@
   async function start() {
     const data = await unpack("case-data");
     const total = data.name.length;
-    const names = data.name.map((name) => name.toLowerCase());
     const groups = data.group.map((words) => words.toLowerCase());
+    let lowered = null;
+    const lowerNames = () => (lowered ??= data.name.map((name) => name.toLowerCase()));
     const narrow = matchMedia("(max-width: 760px)");
     const spacer = list.firstElementChild;
     const state = { text: "", verdicts: new Set(), shard: "", sort: "verdict" };
@@ -88,10 +89,20 @@
     const keyOf = (index) => data.suites[data.groupSuite[data.of[index]]] + "/" + nodeId(index);
 
     function matches(word) {
-      // A word is looked for once in every group, and in the names only where the group does not have it.
-      if (word.includes(":")) return (index) => nodeId(index).toLowerCase().includes(word);
+      const names = lowerNames();
+      // Looked for once in every group, and in the names only where the group does not have it; a word that spans the
+      // two is the end of a group and the start of a name.
       const inGroup = groups.map((words) => words.includes(word));
-      return (index) => inGroup[data.of[index]] || names[index].includes(word);
+      if (!word.includes(":")) return (index) => inGroup[data.of[index]] || names[index].includes(word);
+      const tails = groups.map((words) => {
+        const found = [];
+        for (let cut = 1; cut < word.length; cut++) if (words.endsWith(word.slice(0, cut))) found.push(word.slice(cut));
+        return found;
+      });
+      return (index) => {
+        const group = data.of[index], name = names[index];
+        return inGroup[group] || name.includes(word) || tails[group].some((tail) => name.startsWith(tail));
+      };
     }
 
     function inOrder(sort) {
@@ -138,8 +149,8 @@
 
     function draw() {
       const height = rowHeight();
-      const first = Math.max(Math.floor(list.scrollTop / height) - 6, 0);
-      const last = Math.min(first + Math.ceil(list.clientHeight / height) + 12, shown.length);
+      const first = Math.max(Math.floor(list.scrollTop / height) - 2, 0);
+      const last = Math.min(first + Math.ceil(list.clientHeight / height) + 4, shown.length);
       for (const [place, row] of pool) {
         if (place < first || place >= last) { row.remove(); pool.delete(place); }
       }
@@ -227,6 +238,7 @@
       state.verdicts = new Set([...(said.get("v") ?? "")].filter((one) => one in WORDS));
       const shard = data.shards.indexOf(said.get("s") ?? "");
       state.shard = shard < 0 ? "" : String(shard);
+      if (shard >= 0) fillShards();
       state.sort = ["name", "time", "verdict"].includes(said.get("sort")) ? said.get("sort") : "verdict";
       controls();
       choose();
@@ -259,7 +271,13 @@
       });
       byId("chips").append(chip);
     }
-    data.shards.forEach((label, index) => byId("shard").append(new Option(data.part + label, String(index))));
+    function fillShards() {
+      if (byId("shard").length > 1) return;
+      data.shards.forEach((label, index) => byId("shard").append(new Option(data.part + label, String(index))));
+    }
+    // Hundreds of choices are made when somebody is about to choose.
+    if (data.shards.length <= 20) fillShards();
+    for (const about of ["focus", "pointerdown"]) byId("shard").addEventListener(about, fillShards);
     byId("shard").hidden = data.shards.length < 2;
     byId("search").addEventListener("input", (event) => { state.text = event.target.value; changed(); });
     byId("sort").addEventListener("change", (event) => { state.sort = event.target.value; changed(); });
@@ -279,6 +297,8 @@
     byId("tools").hidden = false;
     list.hidden = false;
     if (!recall()) choose();
+    // The first key pressed must not wait for 100,000 names.
+    setTimeout(lowerNames, 200);
   }
 
   start().catch((error) => { byId("count").textContent = "The list of all tests cannot be shown: " + error.message; });

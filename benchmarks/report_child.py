@@ -1,0 +1,47 @@
+"""One merge in a process of its own, so that its CPU time and its memory are its alone; prints them as JSON."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+FIGURE = ("page", "comment", "summary")
+
+
+def main(arguments: list[str]) -> None:
+    """`OUT FORMATS FILES…`, formats with commas."""
+    from ci_itest.flows.merge import RunFacts
+    from ci_itest.flows.merge_reports import find_reports, merge_reports
+    from ci_itest.flows.publish_reports import ReportFormat, publish_reports
+
+    out, formats, *files = arguments
+    found, searched = find_reports(map(Path, files))
+    merged = merge_reports(found, RunFacts("", "", "2026-11-21T10:00:00+00:00"), searched=searched)
+    published = publish_reports(
+        merged,
+        folder=Path(out),
+        title="Integration tests",
+        key="bench",
+        at="2026-11-21T11:00:00+00:00",
+        formats=[ReportFormat(name) for name in formats.split(",")],
+    )
+    print(
+        json.dumps(
+            {
+                "cpu_seconds": time.process_time(),
+                "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "conclusion": published.view.conclusion,
+                "cases": len(merged.cases),
+                "failed": published.view.counts.failed,
+                "causes": published.view.cause_count,
+                "comment": len(published.comment.encode("utf-16-le")) // 2,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
