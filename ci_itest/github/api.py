@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from ci_itest import __version__
@@ -33,13 +33,15 @@ _MAX_PAGES = 100
 MAX_ARTIFACT_BYTES = 1024 * 1024 * 1024
 _EXPIRED = "Artifacts live as long as the repository's settings say. Run the workflow again to have a fresh one."
 
+Asked = TypeVar("Asked")
+
 ACTIONS_LOGIN = "github-actions[bot]"
 
 _HINTS = {
     401: "Check the token: it was not accepted.",
     403: "The token lacks a permission, the conversation is locked, or a rate limit is reached.",
     404: "It does not exist, or the token may not see it.",
-    410: "It is gone, or issues are switched off.",
+    410: "It is gone: an artifact has expired, or issues are switched off.",
     422: "GitHub found the request invalid.",
     429: "A rate limit is reached.",
 }
@@ -174,23 +176,36 @@ class GitHubApi:
             GitHubError: It is gone (410), too large, or cannot be fetched.
             OSError: The file cannot be written.
         """
-        import requests
-
         doing = f"download {artifact.name}"
         if artifact.is_expired:
             raise GitHubError(f"Cannot {doing}: it has expired.", hint=_EXPIRED, status=410)
-        url = f"{self._root}/actions/artifacts/{artifact.id}/zip"
-        response = self._exchange("GET", url, doing=doing, payload=None)
-        if not response.is_redirect:
-            _refuse(doing, response.status_code, _message(response.content))
-        location = urljoin(url, response.headers["location"])
+        # The whole of it is tried again: an address at the storage server is good for a minute only.
+        self._patiently(lambda: self._download_once(artifact, target, doing=doing), pauses=_RETRY_PAUSES_SECONDS)
+
+    def _download_once(self, artifact: Artifact, target: Path, *, doing: str) -> None:
+        import requests
+
+        location = self._storage_address(f"{self._root}/actions/artifacts/{artifact.id}/zip", doing=doing)
         try:
             with requests.get(location, timeout=_TIMEOUT_SECONDS, stream=True, auth=_nobody) as stored:
                 if not stored.ok:
                     _refuse(doing, stored.status_code, "the storage server refused it")
                 _write(stored, target, doing=doing)
         except requests.RequestException as error:
+            target.unlink(missing_ok=True)
             raise GitHubError(f"Cannot {doing}: the storage server broke off ({type(error).__name__}).") from error
+
+    def _storage_address(self, url: str, *, doing: str) -> str:
+        """Where GitHub sends whoever asks for an archive; 302 is that, 301 a repository that has another name now."""
+        for _ in range(_MAX_REDIRECTS + 1):
+            response = self._exchange("GET", url, doing=doing, payload=None)
+            if not response.is_redirect:
+                _refuse(doing, response.status_code, _message(response.content))
+            location = urljoin(url, response.headers["location"])
+            if response.status_code == 302:
+                return location
+            url = self._on_the_same_host(location, doing=doing, status=response.status_code)
+        raise GitHubError(f"Cannot {doing}: more than {_MAX_REDIRECTS} redirects.", status=response.status_code)
 
     def comments(self, number: int) -> tuple[Comment, ...]:
         """Every comment on an issue or pull request, oldest first."""
@@ -237,14 +252,18 @@ class GitHubApi:
 
     def _send(self, method: str, url: str, *, doing: str, payload: Mapping[str, object] | None = None) -> _Answer:
         pauses = _RETRY_PAUSES_SECONDS if method in _REPEATABLE else ()
+        return self._patiently(lambda: self._send_once(method, url, doing=doing, payload=payload), pauses=pauses)
+
+    def _patiently(self, ask: Callable[[], Asked], *, pauses: Sequence[float]) -> Asked:
+        """What the call answers, tried again after each pause while GitHub fails or is silent."""
         for seconds in pauses:
             try:
-                return self._send_once(method, url, doing=doing, payload=payload)
+                return ask()
             except GitHubError as error:
                 if error.status != 0 and error.status not in _PASSING_STATUSES:
                     raise
             self._pause(seconds)
-        return self._send_once(method, url, doing=doing, payload=payload)
+        return ask()
 
     def _send_once(self, method: str, url: str, *, doing: str, payload: Mapping[str, object] | None) -> _Answer:
         for _ in range(_MAX_REDIRECTS + 1):
@@ -313,7 +332,7 @@ def _write(stored: requests.Response, target: Path, *, doing: str) -> None:
         for block in stored.iter_content(1024 * 1024):
             size += len(block)
             if size > MAX_ARTIFACT_BYTES:
-                raise GitHubError(f"Cannot {doing}: it has more than {MAX_ARTIFACT_BYTES} bytes.")
+                raise GitHubError(f"Cannot {doing}: it has more than {MAX_ARTIFACT_BYTES} bytes.", status=200)
             file.write(block)
 
 

@@ -27,6 +27,7 @@ from tests.helpers.github_shapes import Json, Shapes, error, sha_of
 ACTIONS = "github-actions[bot]"
 MAX_BODY_CHARACTERS = 65_536
 MAX_LISTED_FILES = 3_000
+STORAGE = "/_storage/"
 START = datetime(2026, 3, 2, 9, 0, 0, tzinfo=UTC)
 
 
@@ -74,6 +75,14 @@ class Fault:
         return self.times > 0 and self.method in ("", method) and re.search(self.path, path) is not None
 
 
+@dataclass(frozen=True)
+class Stored:
+    """An answer with a status of its own: an address elsewhere, or the bytes of a file."""
+
+    location: str = ""
+    file: str = ""
+
+
 @dataclass
 class Page:
     """A list to be answered in pages; `key` wraps it as GitHub wraps some."""
@@ -109,6 +118,7 @@ def new_state() -> Json:
         "comments": [],
         "runs": [],
         "jobs": {},
+        "artifacts": [],
         "next_id": 1001,
         "requests": [],
     }
@@ -271,6 +281,16 @@ class GitHub:
             ]
             self.keep()
 
+    def artifact(self, run_id: int, name: str, *, file: Path | None = None, expired: bool = False) -> int:
+        """Files that a run left, as the zip archive `file`; its id."""
+        with self.lock:
+            number = self._next_id()
+            size = file.stat().st_size if file else 0
+            fact = {"id": number, "run": run_id, "name": name, "size_in_bytes": size, "expired": expired}
+            self.state["artifacts"].append(fact | {"file": str(file or ""), "created_at": stamp(self._now())})
+            self.keep()
+            return number
+
     def _next_id(self) -> int:
         self.state["next_id"] += 1
         return int(self.state["next_id"])
@@ -312,7 +332,7 @@ class GitHub:
         known: Mapping[str, Any] = self.state["tokens"][token]
         return known
 
-    def answer(self, asked: Asked) -> tuple[int, Json | Page | None]:
+    def answer(self, asked: Asked) -> tuple[int, Json | Page | Stored | None]:
         """Status and content of the answer to a request."""
         with self.lock:
             shapes = Shapes(f"http://{asked.host}", self.state["repository"])
@@ -448,6 +468,34 @@ class GitHub:
         run = self._run(run_id)
         return 200, Page([shapes.job(fact, run=run) for fact in self.state["jobs"][run_id]], key="jobs")
 
+    def get_artifacts(self, asked: Asked, shapes: Shapes, run_id: str) -> tuple[int, Page]:
+        run = self._run(run_id)
+        facts = [fact for fact in self.state["artifacts"] if fact["run"] == run["id"]]
+        return 200, Page([shapes.artifact(fact, run=run) for fact in facts], key="artifacts")
+
+    def get_archive(self, asked: Asked, shapes: Shapes, artifact_id: str) -> tuple[int, Stored]:
+        """An address at the storage server, which has another name; only for who is logged in."""
+        if not asked.token["login"]:
+            raise Refusal(401, "Requires authentication")
+        if self._artifact(artifact_id)["expired"]:
+            raise Refusal(410, "Artifact has expired")
+        port = asked.host.rpartition(":")[2]
+        return 302, Stored(location=f"http://localhost:{port}{STORAGE}{artifact_id}?sig={sha_of(artifact_id)}")
+
+    def stored(self, path: str, query: str, *, is_authorised: bool) -> tuple[int, Stored | Json]:
+        """What the storage server answers: the signature in the address is all it takes, and all it bears."""
+        artifact_id = path.removeprefix(STORAGE)
+        if is_authorised or query != f"sig={sha_of(artifact_id)}":
+            return 403, {"message": "Server failed to authenticate the request."}
+        with self.lock:
+            return 200, Stored(file=self._artifact(artifact_id)["file"])
+
+    def _artifact(self, artifact_id: str) -> Json:
+        for fact in self.state["artifacts"]:
+            if fact["id"] == int(artifact_id):
+                return dict(fact)
+        raise Refusal(404, "Not Found")
+
 
 class Moved(Exception):  # noqa: N818 - an answer
     """The repository has another name now."""
@@ -474,6 +522,8 @@ _ROUTES: tuple[tuple[str, str, Callable[..., tuple[int, Any]]], ...] = (
     ("GET", r"/actions/runs", GitHub.get_runs),
     ("GET", r"/actions/runs/(\d+)", GitHub.get_run),
     ("GET", r"/actions/runs/(\d+)/jobs", GitHub.get_jobs),
+    ("GET", r"/actions/runs/(\d+)/artifacts", GitHub.get_artifacts),
+    ("GET", r"/actions/artifacts/(\d+)/zip", GitHub.get_archive),
 )
 
 
@@ -525,7 +575,11 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
             if fault is not None and fault.status:
                 return fault.status, error(fault.status, fault.message), {}
             try:
-                status, content = github.answer(self._asked(path, query, sent))
+                content: Json | Page | Stored | None
+                if path.startswith(STORAGE) and self.headers["Host"].startswith("localhost"):
+                    status, content = github.stored(path, query, is_authorised="Authorization" in self.headers)
+                else:
+                    status, content = github.answer(self._asked(path, query, sent))
             except Refusal as refusal:
                 return refusal.status, error(refusal.status, refusal.message, errors=refusal.errors), {}
             except Moved as moved:
@@ -533,6 +587,10 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
                 return (301 if self.command == "GET" else 307), body, {"Location": moved.location}
             if isinstance(content, Page):
                 return (status, *self._page(content, path, query))
+            if isinstance(content, Stored) and content.location:
+                return status, None, {"Location": content.location}
+            if isinstance(content, Stored):
+                return status, Path(content.file).read_bytes(), {"Content-Type": "application/zip"}
             return status, content, {}
 
         def _asked(self, path: str, query: str, sent: bytes) -> Asked:
@@ -565,7 +623,7 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
             return f"http://{self.headers['Host']}{inside}?{urlencode({**query, 'page': str(page)})}"
 
         def _send(self, status: int, content: object, headers: Mapping[str, str]) -> None:
-            body = b"" if content is None else json.dumps(content).encode()
+            body = b"" if content is None else content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             used = len(github.state["requests"])
             standard = {

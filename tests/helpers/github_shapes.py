@@ -430,6 +430,29 @@ class Shapes:
             "head_branch": run["head_branch"],
         }
 
+    def artifact(self, fact: Mapping[str, Any], *, run: Mapping[str, Any]) -> Json:
+        url = f"{self.root}/actions/artifacts/{fact['id']}"
+        return {
+            "id": fact["id"],
+            "node_id": node_id("Artifact", fact["id"]),
+            "name": fact["name"],
+            "size_in_bytes": fact["size_in_bytes"],
+            "url": url,
+            "archive_download_url": f"{url}/zip",
+            "expired": fact["expired"],
+            "created_at": fact["created_at"],
+            "updated_at": fact["created_at"],
+            "expires_at": fact["created_at"],
+            "digest": None,
+            "workflow_run": {
+                "id": run["id"],
+                "repository_id": self.repository_fact["id"],
+                "head_repository_id": run["head_repository_id"],
+                "head_branch": run["head_branch"],
+                "head_sha": run["head_sha"],
+            },
+        }
+
 
 def error(status: int, message: str, *, errors: Sequence[Mapping[str, Any]] = ()) -> Json:
     """The body of an answer of 400 and above."""
