@@ -44,12 +44,15 @@ def noise(case_count: int) -> float:
     return min(max(0.3 / max(case_count, 1), 2e-4), 1e-2)
 
 
-def breakage(case_count: int, *, is_main: bool) -> float:
+def breakage(case_count: int, *, is_main: bool, is_healthy: bool = True) -> float:
     """How likely a new commit breaks a given case, and none beside it, of a suite that large.
 
-    About one case of a suite for each commit of a pull request; main's commits have been tested before.
+    About one case of a suite for each commit of a pull request; main's commits have been tested before. A case that is
+    flaky already is thought broken more readily, so that its quarantine does not hide it.
     """
     alone = min(max(1 / max(case_count, 1), 2e-4), 2e-2)
+    if not is_healthy:
+        alone = max(alone, 8e-3)
     return alone / 4 if is_main else alone
 
 

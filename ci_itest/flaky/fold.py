@@ -291,7 +291,8 @@ class _Fold:
     def _breakage(self, place: int, groups: Mapping[Group, Loss]) -> float:
         """How likely this code breaks the case."""
         case = self.results.cases[place]
-        alone = breakage(self.case_count, is_main=self.results.is_main)
+        is_healthy = not_healthy(self.before[place]) < SUSPECT
+        alone = breakage(self.case_count, is_main=self.results.is_main, is_healthy=is_healthy)
         if not self.results.failed[place]:
             return alone
         if case not in self.memory.weights or case in self.memory.unproven:

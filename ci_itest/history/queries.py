@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Delete, Select, delete, exists, func, select
+from sqlalchemy import Delete, Select, Update, delete, exists, func, select, update
 
-from ci_itest.history.schema import OUTCOME_CODES, cases, repositories, results, runs, shards
+from ci_itest.history.schema import OUTCOME_CODES, cases, quarantine, repositories, results, runs, shards
 from ci_itest.model.cases import Outcome
 from ci_itest.model.run import Conclusion
 
@@ -200,4 +200,24 @@ def failures_of(case_ids: Collection[int]) -> Select[Any]:
         .join(runs, runs.c.id == results.c.run_id)
         .where(results.c.case_id.in_(case_ids), results.c.failed_attempts > 0)
         .order_by(runs.c.started_us, runs.c.id)
+    )
+
+
+def quarantined(repository_id: int) -> Select[Any]:
+    """Entries that were not released, oldest first."""
+    return (
+        select(quarantine)
+        .where(quarantine.c.repository_id == repository_id, quarantine.c.released_us.is_(None))
+        .order_by(quarantine.c.id)
+    )
+
+
+def quarantine_entry(repository_id: int, *, suite: str, file: str, name: str) -> Update:
+    """The entry of one case that was not released."""
+    return update(quarantine).where(
+        quarantine.c.repository_id == repository_id,
+        quarantine.c.released_us.is_(None),
+        quarantine.c.suite == suite,
+        quarantine.c.file == file,
+        quarantine.c.name == name,
     )

@@ -14,6 +14,7 @@ from ci_itest.errors import HistoryError
 from ci_itest.history.schema import NO_OUTCOME, OUTCOME_CODES, VERDICT_CODES
 from ci_itest.model.cases import CaseId, CaseResult, Verdict
 from ci_itest.model.history import RunSummary, RunTiming, ShardAccuracy
+from ci_itest.model.quarantine import QuarantineEntry, QuarantineMode
 from ci_itest.model.run import Conclusion, PhaseTime, Run, ShardResult
 
 Row = dict[str, Any]
@@ -215,6 +216,41 @@ def summary_of(row: Any) -> RunSummary:
         conclusion=Conclusion(row.conclusion),
         is_trusted=row.is_trusted,
         **{verdict.value: getattr(row, verdict.value) for verdict in Verdict},
+    )
+
+
+def quarantine_row(entry: QuarantineEntry, *, repository_id: int) -> Row:
+    return {
+        "repository_id": repository_id,
+        "suite": storable(entry.case.suite),
+        "file": storable(entry.case.file),
+        "name": storable(entry.case.name),
+        "mode": entry.mode.value,
+        "reason": storable(entry.reason),
+        "evidence": storable(entry.evidence),
+        "owner": storable(entry.owner),
+        "issue_url": storable(entry.issue_url),
+        "added_by": storable(entry.added_by),
+        "added_us": to_epoch(entry.added_at),
+        "expires_us": to_epoch(entry.expires_at),
+        "renewals": entry.renewals,
+        "released_us": None,
+        "released_because": "",
+    }
+
+
+def quarantine_entry_of(row: Any) -> QuarantineEntry:
+    return QuarantineEntry(
+        case=CaseId(row.suite, row.file, row.name),
+        reason=row.reason,
+        added_at=to_iso(row.added_us),
+        expires_at=to_iso(row.expires_us),
+        mode=QuarantineMode(row.mode),
+        evidence=row.evidence,
+        owner=row.owner,
+        issue_url=row.issue_url,
+        added_by=row.added_by,
+        renewals=row.renewals,
     )
 
 

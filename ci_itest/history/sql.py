@@ -25,6 +25,7 @@ from ci_itest.history.database import WRITES, damaged, database_url, door, engin
 from ci_itest.history.store import LAST_RUNS
 from ci_itest.model.cases import CaseId
 from ci_itest.model.history import CaseTimings, PastFailure, RunSummary, RunTiming, ShardAccuracy
+from ci_itest.model.quarantine import QuarantineEntry
 from ci_itest.model.run import Run
 
 
@@ -132,6 +133,29 @@ class SqlHistory:
                 failure = PastFailure(rows.to_iso(started_us), branch, commit, bool(is_recovered))
                 by_case.setdefault(case, []).append(failure)
         return {case: tuple(failures) for case, failures in by_case.items()}
+
+    def quarantined(self, *, repository: str) -> tuple[QuarantineEntry, ...]:
+        with self._reading() as connection:
+            found = connection.scalar(queries.repository(rows.storable(repository)))
+            if found is None:
+                return ()
+            return tuple(rows.quarantine_entry_of(row) for row in connection.execute(queries.quarantined(found)))
+
+    def quarantine(self, entry: QuarantineEntry, *, repository: str) -> None:
+        with self._transaction(writes=True) as connection:
+            repository_id = _repository_id(connection, rows.storable(repository))
+            row = rows.quarantine_row(entry, repository_id=repository_id)
+            names = {part: row[part] for part in ("suite", "file", "name")}
+            found = queries.quarantine_entry(repository_id, **names).values(row)
+            if not connection.execute(found).rowcount:
+                connection.execute(insert(schema.quarantine).values(row))
+
+    def release(self, case: CaseId, *, repository: str, because: str, at: str) -> bool:
+        with self._transaction(writes=True) as connection:
+            repository_id = _repository_id(connection, rows.storable(repository))
+            names = {part: rows.storable(getattr(case, part)) for part in ("suite", "file", "name")}
+            ended = {"released_us": rows.to_epoch(at), "released_because": rows.storable(because)}
+            return bool(connection.execute(queries.quarantine_entry(repository_id, **names).values(ended)).rowcount)
 
     def prune(self, before: str) -> int:
         """Forget the runs that started before a time (UTC, ISO 8601), and cases no run names any more.

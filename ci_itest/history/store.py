@@ -10,6 +10,7 @@ from ci_itest.errors import HistoryError
 from ci_itest.flaky.state import State
 from ci_itest.model.cases import CaseId
 from ci_itest.model.history import CaseTimings, PastFailure, RunSummary, ShardAccuracy
+from ci_itest.model.quarantine import QuarantineEntry
 from ci_itest.model.run import Run
 
 LAST_RUNS = 10
@@ -76,6 +77,15 @@ class HistoryStore(Protocol):
 
     def failures(self, cases: Collection[int]) -> dict[int, tuple[PastFailure, ...]]:
         """Recorded failures of some cases, oldest first; a case without any is not in the answer."""
+
+    def quarantined(self, *, repository: str) -> tuple[QuarantineEntry, ...]:
+        """The cases in quarantine, in the order in which they were put there; those whose time is up too."""
+
+    def quarantine(self, entry: QuarantineEntry, *, repository: str) -> None:
+        """Put a case in quarantine, or change its entry there."""
+
+    def release(self, case: CaseId, *, repository: str, because: str, at: str) -> bool:
+        """Take a case out of quarantine; False when it was not there. What was is kept for an audit."""
 
     def close(self) -> None:
         """Let go of files and connections; the store cannot be used afterwards."""

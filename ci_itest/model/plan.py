@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ci_itest.model.quarantine import QuarantineEntry
 from ci_itest.model.settings import ReportSettings
 
 
@@ -118,6 +119,7 @@ class Plan:
         digest: SHA-256 over the division; shards and merge compare it.
         root: Folder of the settings inside the repository, "" for its top; files are relative to it.
         report: How the run is to be shown; the report job checks nothing out, so it has no settings of its own.
+        quarantine: Cases whose failures do not count in this run; no part of the digest.
     """
 
     run_id: str
@@ -128,6 +130,7 @@ class Plan:
     digest: str = ""
     root: str = ""
     report: ReportSettings = field(default_factory=ReportSettings)
+    quarantine: tuple[QuarantineEntry, ...] = ()
 
     def suite(self, name: str) -> SuitePlan | None:
         return next((suite for suite in self.suites if suite.suite == name), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ci_itest.model.cases import Attempt, CaseId, CaseResult, Verdict
@@ -213,7 +213,7 @@ class Run:
     notes: tuple[str, ...] = ()
     planned_shards: tuple[tuple[str, int, int], ...] = ()
     root: str = ""
-    judged: Judged = Judged()
+    judged: Judged = field(default_factory=Judged)
 
     def count(self, verdict: Verdict) -> int:
         return sum(1 for case in self.cases if case.verdict is verdict)

@@ -165,6 +165,16 @@ class HistorySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FlakySettings:
+    """`[flaky]`: what is done about cases that fail by themselves."""
+
+    quarantine: Literal["off", "suggest", "auto"] = _setting(
+        "suggest", "off: every failure counts; suggest: the report names candidates; auto: flaky cases are muted."
+    )
+    expires: Seconds = _setting(Seconds(14 * 86400), "How long a case stays in quarantine; renewed at most twice.")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole file: suites and what they share."""
 
@@ -173,3 +183,4 @@ class Settings:
     bypass: BypassSettings = _setting(BypassSettings(), "When a pull request may skip the suite.")
     report: ReportSettings = _setting(ReportSettings(), "What people are shown.")
     history: HistorySettings = _setting(HistorySettings(), "What earlier runs measured.")
+    flaky: FlakySettings = _setting(FlakySettings(), "What is done about flaky cases.")

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Delete, Select, make_url
+from sqlalchemy import Delete, Select, Update, make_url
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ci_itest.history import queries, schema
@@ -15,7 +15,7 @@ from ci_itest.history.sql import SqlHistory
 from ci_itest.model.cases import Outcome, Verdict
 from tests.helpers.history import RECORDED_AT, REPOSITORY, result, run
 
-STATEMENTS: dict[str, Select[tuple[object, ...]] | Delete] = {
+STATEMENTS: dict[str, Select[tuple[object, ...]] | Delete | Update] = {
     "repository": queries.repository(REPOSITORY),
     "run": queries.run(1, ci_run_id="1", run_attempt=1),
     "recorded_shards": queries.recorded_shards(1, ci_run_id="1"),
@@ -32,6 +32,8 @@ STATEMENTS: dict[str, Select[tuple[object, ...]] | Delete] = {
     "unlearned_runs": queries.unlearned_runs(1, after=0),
     "outcomes": queries.outcomes(1),
     "seen_on": queries.seen_on(1, commit="c0ffee", branch="main", before=7),
+    "quarantined": queries.quarantined(1),
+    "quarantine_entry": queries.quarantine_entry(1, suite="main", file="a.py", name="b").values(released_us=1),
     "failures_of": queries.failures_of([1, 2]),
 }
 
