@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 @click.option(
     "--decide", "decides", is_flag=True, help="First decide whether this event needs the suite (GitHub only)."
 )
+@click.option("--what-if", "asks", is_flag=True, help="Print what each number of shards takes and costs; plan nothing.")
+@click.option(
+    "--price",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Price of a billed minute, for --what-if (GitHub's Linux runner: 0.006 dollars).",
+)
 def command(
     root: Path,
     config_file: Path | None,
@@ -43,6 +50,8 @@ def command(
     run_id: str | None,
     out: Path,
     decides: bool,
+    asks: bool,
+    price: float,
 ) -> int:
     """Divide the suite over shards and write plan.json.
 
@@ -53,6 +62,8 @@ def command(
 
     config = building.read_settings(root, config_file, assignments, shards=shards)
     place = building.place_of(config.root)
+    if asks:
+        return _show_what_if(config, place, price=price)
     decision = _decision(config, place) if decides else None
     if decision and decision.kind is not DecisionKind.RUN:
         say(f"The suite is not run: {decision.reason}")
@@ -66,6 +77,25 @@ def command(
     show(plan)
     building.set_outputs(_outputs(plan, decision))
     click.echo(out)
+    return 0
+
+
+def _show_what_if(config: Config, place: Place, *, price: float) -> int:
+    from ci_itest.cli.what_if_text import what_if_lines
+    from ci_itest.flows.plan import suites_of
+    from ci_itest.flows.what_if import what_if
+    from ci_itest.runners.registry import runner_named
+
+    with building.history(config, place) as store:
+        works = suites_of(
+            _request(config, place, run_id=""),
+            runner_named=runner_named,
+            known=lambda suite: _known(store, suite, config, place),
+        )
+    for work in works:
+        if work.files:
+            for line in what_if_lines(what_if(work, price_per_minute=price)):
+                click.echo(line)
     return 0
 
 
