@@ -59,6 +59,7 @@ class ShardJob:
         only: The only cases to run ("file::name"); empty for all of the shard.
         queues: What each worker is to run, in order, as an earlier run recorded it; empty for the runner's own choice.
         hash_seed: PYTHONHASHSEED where the environment sets none; "" for one drawn from run and shard.
+        seed: For plugins that shuffle or draw; "" for one drawn from run and shard.
     """
 
     plan: Plan
@@ -74,6 +75,7 @@ class ShardJob:
     only: tuple[str, ...] = ()
     queues: tuple[tuple[str, tuple[str, ...]], ...] = ()
     hash_seed: str = ""
+    seed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,24 +136,35 @@ class _Run:
         self._mask: Masker = masker(secrets_of(job.environment))
         self._versions: tuple[tuple[str, str], ...] = ()
         self._request = _request(job, tools.runner)
+        self._blank = _blank_result(job, started_at=tools.now())
 
     def through_all_phases(self) -> ShardResult:
-        blank = _blank_result(self._job, started_at=self._tools.now())
         start = time.monotonic()
+        self._note_progress()
         tested = self._tested()
         result = replace(
-            blank,
+            self._so_far(),
             state=ShardState.FINISHED,
             stop_reason=tested.stop_reason,
             message=self._mask(tested.message),
             runner_exit=tested.exit_code,
-            workers=self._request.workers,
             seconds=time.monotonic() - start,
+        )
+        return self._leave_bundle(result)
+
+    def _so_far(self) -> ShardResult:
+        return replace(
+            self._blank,
+            workers=self._request.workers,
             phases=tuple(self._phases),
             services=self._services,
             notes=tuple(self._notes),
         )
-        return self._leave_bundle(result)
+
+    def _note_progress(self) -> None:
+        """Leave what a replay needs before the shard can be killed, not only after."""
+        write_document(self._job.folder.environment, self._surroundings())
+        write_shard(self._job.folder, self._so_far())
 
     def _tested(self) -> _Tested:
         """The phases up to the clean-up; every error a user can meet becomes the reason the shard stopped."""
@@ -274,6 +287,7 @@ class _Run:
         self._versions = launch.versions
         if launch.note:
             self._notes.append(launch.note)
+        self._note_progress()
         limit = self._job.settings.shard_timeout
         with (
             self._log("tests") as log,
@@ -347,6 +361,9 @@ class _Run:
             memory_bytes=_memory_bytes(),
             tool_version=__version__,
             root=self._job.plan.root,
+            seed=self._request.seed,
+            umask=_umask(),
+            open_files=_open_files(),
         )
 
     @contextlib.contextmanager
@@ -393,7 +410,7 @@ def _request(job: ShardJob, runner: Runner) -> ShardRequest:
     suite = job.plan.suite(job.suite)
     assert suite is not None
     clean = {name: value for name, value in job.environment.items() if not name.startswith(OWN_PREFIX)}
-    clean.setdefault(HASH_SEED, job.hash_seed or _hash_seed(job))
+    clean.setdefault(HASH_SEED, job.hash_seed or _drawn_seed(job))
     return ShardRequest(
         suite=job.suite,
         settings=job.settings,
@@ -407,11 +424,13 @@ def _request(job: ShardJob, runner: Runner) -> ShardRequest:
         workers=job.cores if job.settings.workers == "auto" else job.settings.workers,
         only=job.only,
         queues=job.queues,
+        pieces=tuple(unit for unit in suite.shard(job.index).units if not unit.is_whole_file),
+        seed=job.seed or _drawn_seed(job),
     )
 
 
-def _hash_seed(job: ShardJob) -> str:
-    """The order of sets in this shard: drawn anew for each run, the same for its re-runs, and known to a replay."""
+def _drawn_seed(job: ShardJob) -> str:
+    """For the order of sets, and of shuffled cases, in this shard: drawn anew for each run, the same for its re-runs, and known to a replay."""
     drawn = hashlib.sha256(f"{job.plan.run_id}/{job.suite}/{job.index}".encode()).digest()
     return str(int.from_bytes(drawn[:4], "big"))
 
@@ -426,6 +445,22 @@ def _memory_bytes() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return 0
+
+
+def _umask() -> str:
+    """As the shell writes it; there is no asking for it without setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return f"{mask:04o}"
+
+
+def _open_files() -> int:
+    """How many files a process may have open, 0 where it cannot be asked."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 0)
 
 
 def _service_times(endpoints: Mapping[str, Endpoint]) -> tuple[ServiceTime, ...]:

@@ -24,6 +24,9 @@ class Surroundings:
         memory_bytes: Of the machine, 0 when unknown.
         tool_version: Version of ci-itest.
         root: Folder of the settings inside the repository, "" for its top.
+        seed: What plugins that shuffle or draw start from (pytest-randomly); "" when none was given.
+        umask: Of new files, in octal; "" when unknown.
+        open_files: How many files a process may have open, 0 when unknown.
     """
 
     settings: SuiteSettings = field(default_factory=SuiteSettings)
@@ -38,3 +41,6 @@ class Surroundings:
     memory_bytes: int = 0
     tool_version: str = ""
     root: str = ""
+    seed: str = ""
+    umask: str = ""
+    open_files: int = 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ci_itest.model.cases import Attempt, CaseId
+from ci_itest.model.plan import Unit
 from ci_itest.model.run import ListedFile
 from ci_itest.model.settings import SuiteSettings
 
@@ -27,6 +28,9 @@ class ShardRequest:
         workers: Processes to use.
         only: The only cases to run ("file::name"); empty for all of the files.
         queues: What each worker is to run, in order, as an earlier run recorded it; empty for the runner's own choice.
+        pieces: This shard's pieces of the files that are divided between shards.
+        seed: A number for plugins that shuffle or draw, where the settings give them none; "" for none.
+        probes: File descriptor the tests' process inherits, on which it is told which cases to run; -1 to run all.
     """
 
     suite: str
@@ -41,6 +45,9 @@ class ShardRequest:
     workers: int = 1
     only: tuple[str, ...] = ()
     queues: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    pieces: tuple[Unit, ...] = ()
+    seed: str = ""
+    probes: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ _QUESTION = """
 import json, sys
 answer = {"python": list(sys.version_info[:2]), "python-whole": sys.version.split()[0]}
 try:
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import PackageNotFoundError, distributions, version
 except ImportError:
     pass
 else:
@@ -54,6 +54,8 @@ else:
             answer[name] = version(name)
         except PackageNotFoundError:
             answer[name] = ""
+    found = [d for d in distributions() if any(e.group == "pytest11" for e in d.entry_points)]
+    answer["plugins"] = sorted({d.metadata["Name"].lower(): d.version for d in reversed(found)}.items())
 print("\\n" + json.dumps(answer))
 """
 
@@ -194,6 +196,7 @@ def _installed(python: str, request: ShardRequest) -> Installed:
         said = f" It said: {lines[-1]}" if lines else ""
         raise RunnerError(f"{python} does not run.{said}", hint="Set `python` to the Python that runs your tests.")
     whole = {"python": answer.get("python-whole"), **{name: answer.get(name) for name in ("pytest", "pytest-xdist")}}
+    whole |= {str(name): version for name, version in answer.get("plugins", ())}
     return Installed(
         tuple(answer["python"]),
         _version(answer.get("pytest")),
@@ -252,12 +255,22 @@ def _write_selection(request: ShardRequest) -> None:
         "retries": request.settings.retries,
         "case_timeout_seconds": float(request.settings.case_timeout),
         "rerun_cases": list(request.only) or None,
+        "seed": request.seed,
+        "probes": request.probes,
+        "pieces": _pieces(request),
         "queues": {worker: list(cases) for worker, cases in request.queues},
     }
     write_whole(request.results / SELECTION, json.dumps(selection, indent=1).encode())
     # Lines are appended: those of an earlier run in the same folder would count as this one's.
     for path in request.results.glob("*.jsonl"):
         path.unlink()
+
+
+def _pieces(request: ShardRequest) -> dict[str, list[tuple[str, str]]]:
+    pieces: dict[str, list[tuple[str, str]]] = {}
+    for unit in request.pieces:
+        pieces.setdefault(unit.file, []).append((unit.first, unit.until))
+    return pieces
 
 
 def _additions(request: ShardRequest) -> dict[str, str]:

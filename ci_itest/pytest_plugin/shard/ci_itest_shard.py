@@ -73,10 +73,14 @@ def around(*, first: bool = False) -> Callable[[Hook], Hook]:
     return cast("Callable[[Hook], Hook]", pytest.hookimpl(tryfirst=first, **kind))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     path = os.environ.get(SELECTION_VARIABLE)
     if path and not config.pluginmanager.hasplugin("ci-itest-shard"):
         shard = Shard(config, Selection.load(path))
+        # pytest-randomly draws a seed when it is configured, which is after us; one that somebody gave it stays.
+        if shard.selection.seed and config.getoption("randomly_seed", None) == "default":
+            config.option.randomly_seed = int(shard.selection.seed)
         config.stash[_SHARD] = shard
         config.pluginmanager.register(shard, "ci-itest-shard")
 
@@ -107,8 +111,12 @@ class Selection:
         retries: Attempts after a failure.
         case_timeout_seconds: For setup, call and teardown of an attempt together; 0 for no limit.
         rerun_cases: The only cases to run, None for all.
+        pieces: Of each file that is divided between shards, this shard's pieces: the first name, and the name that no
+            longer belongs; "" for the beginning and for the end of the file.
         queues: Worker's name ("gw0", "main" without pytest-xdist) to the cases it is to run, in order; empty for no
             say in it.
+        seed: For pytest-randomly, where nobody gave it one; "" for none.
+        probes: File descriptor on which `ci_itest_probes` is told what to run; -1 to run all.
         grace_seconds: How long a case may outlive its timeout before its process is ended.
     """
 
@@ -121,7 +129,10 @@ class Selection:
     retries: int = 0
     case_timeout_seconds: float = 0.0
     rerun_cases: frozenset[str] | None = None
+    pieces: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
     queues: Mapping[str, list[str]] = field(default_factory=dict)
+    seed: str = ""
+    probes: int = -1
     grace_seconds: float = _GRACE_SECONDS
 
     @classmethod
@@ -140,7 +151,13 @@ class Selection:
                 retries=int(fields.get("retries") or 0),
                 case_timeout_seconds=float(fields.get("case_timeout_seconds") or 0.0),
                 rerun_cases=None if rerun is None else frozenset(rerun),
+                pieces={
+                    str(file): [(str(first), str(until)) for first, until in pieces]
+                    for file, pieces in (fields.get("pieces") or {}).items()
+                },
                 queues={str(name): list(cases) for name, cases in (fields.get("queues") or {}).items()},
+                seed=str(fields.get("seed") or ""),
+                probes=int(fields.get("probes", -1)),
                 grace_seconds=float(fields.get("grace_seconds", _GRACE_SECONDS)),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -151,6 +168,19 @@ class Selection:
         if file in self.files:
             return True
         return file not in self.planned and owner_of(file, self.count) == self.index
+
+    def holds(self, case: str) -> bool:
+        """Whether a case of a file that this shard takes is its own, where the file is divided between shards."""
+        file, _, name = case.partition("::")
+        if file not in self.pieces:
+            return True
+        return any(first <= name and (not until or name < until) for first, until in self.pieces[file])
+
+    def runs(self, case: str) -> bool:
+        """Whether the case is to run, where only some are; all of a file are that could not be collected."""
+        if self.rerun_cases is None or case in self.rerun_cases:
+            return True
+        return f"{case.partition('::')[0]}::{COLLECTION_NAME}" in self.rerun_cases
 
 
 def owner_of(file: str, count: int) -> int:
@@ -719,18 +749,24 @@ class Shard:
         """List a file that was named on the command line: pytest asks nobody whether to ignore that one."""
         self._list(self.paths.relative(str(module_path)))
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave what other plugins collected (doctests, YAML files) to one shard; it was not ours to ignore."""
+    @around(first=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Wrapper:
+        """Leave what other plugins collected (doctests, YAML files) to one shard; it was not ours to ignore.
+
+        A recorded order is restored after all plugins have had their way: pytest-randomly shuffles here.
+        """
         items[:] = [item for item in items if self._list(self.paths.relative(str(item.path)))]
+        if self.selection.pieces:
+            items[:] = [item for item in items if self.selection.holds(self._case_of(item))]
         if self.selection.rerun_cases is not None:
-            wanted = self.selection.rerun_cases
-            items[:] = [item for item in items if self._case_of(item) in wanted]
+            items[:] = [item for item in items if self.selection.runs(self._case_of(item))]
+        outcome = yield
         if self.selection.queues and not hasattr(self.config, "workerinput"):
             # Without pytest-xdist one process plays what was recorded, one worker's queue after the other.
             played = [case for queue in self.selection.queues.values() for case in queue]
             places = {case: place for place, case in enumerate(played)}
             items.sort(key=lambda item: places.get(self._case_of(item), len(places)))
+        return outcome
 
     def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
         self._deselected.update(clean(self.paths.relative(str(item.path))) for item in items)
@@ -740,6 +776,14 @@ class Shard:
         self._cases = {item.nodeid: self._case_of(item) for item in session.items}
         self.journal.event("collected", ids=list(self._cases.values()), deselected=dict(self._deselected))
 
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Run what is asked for, probe by probe, instead of everything once."""
+        if self.selection.probes < 0:
+            return None
+        from ci_itest_probes import Probes  # beside this file, on the same PYTHONPATH
+
+        return bool(Probes(session, self.selection.probes, case_of=self._cases).serve())
+
     def pytest_collectreport(self, report: Any) -> None:
         """A file that cannot be imported stands in the results as a case of its own."""
         if report.passed or (self._watches_workers and not _is_worker(report.nodeid)):
@@ -747,6 +791,8 @@ class Shard:
         file = "" if self._watches_workers else self._file_of(report.nodeid)
         if file not in self._broken_files and self._listed.get(file, True):
             self._broken_files.add(file)
+            if not self.selection.holds(f"{file}::{COLLECTION_NAME}"):
+                return  # one of the shards that have a piece of the file says so
             self._write_collection(file, report)
 
     def _write_collection(self, file: str, report: Any) -> None:
