@@ -430,7 +430,7 @@ def _request(job: ShardJob, runner: Runner) -> ShardRequest:
 
 
 def _drawn_seed(job: ShardJob) -> str:
-    """For the order of sets, and of shuffled cases, in this shard: drawn anew for each run, the same for its re-runs, and known to a replay."""
+    """For the order of sets, and of shuffled cases, in this shard: new in each run, the same in its re-runs."""
     drawn = hashlib.sha256(f"{job.plan.run_id}/{job.suite}/{job.index}".encode()).digest()
     return str(int.from_bytes(drawn[:4], "big"))
 

@@ -12,6 +12,8 @@ imports and collection. Who asks sits at the other end of a socket; a line of JS
 PYTEST_DONT_REWRITE: see ci_itest_shard.
 """
 
+# ruff: noqa: PTH123
+
 from __future__ import annotations
 
 import contextlib
