@@ -1,81 +1,54 @@
-"""GitHub's REST API, as much of it as is needed: typed values out, `GitHubError` for whatever goes wrong.
-
-The token goes to the API's own host only: neither a redirect nor a `Link` leads it elsewhere.
-"""
+"""GitHub's REST API, as much of it as is needed: typed values out, `GitHubError` for whatever goes wrong."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NoReturn, TypeVar
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import quote, urlencode
 
-from ci_itest import __version__
 from ci_itest.errors import GitHubError
 from ci_itest.github.payload import number_at, object_at, objects_at, text_at, time_at
+from ci_itest.github.transport import MAX_DOWNLOAD_BYTES, Patience, Transport
 from ci_itest.model.github import Artifact, ChangedFile, Comment, Job, PullRequest, TimelineEvent, WorkflowRun
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import requests
-
-_TIMEOUT_SECONDS = (5.0, 20.0)  # to connect, and between two bytes of the answer
-_RETRY_PAUSES_SECONDS = (0.5, 2.0)
-_PASSING_STATUSES = frozenset({500, 502, 503, 504})
-_REPEATABLE = frozenset({"GET", "PATCH", "DELETE"})
-_MAX_REDIRECTS = 3
 _MAX_PAGES = 100
 
-MAX_ARTIFACT_BYTES = 1024 * 1024 * 1024
 _EXPIRED = "Artifacts live as long as the repository's settings say. Run the workflow again to have a fresh one."
 
-Asked = TypeVar("Asked")
-
 ACTIONS_LOGIN = "github-actions[bot]"
-
-_HINTS = {
-    401: "Check the token: it was not accepted.",
-    403: "The token lacks a permission, the conversation is locked, or a rate limit is reached.",
-    404: "It does not exist, or the token may not see it.",
-    410: "It is gone: an artifact has expired, or issues are switched off.",
-    422: "GitHub found the request invalid.",
-    429: "A rate limit is reached.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """An answer below 400: its JSON (None for an empty body) and the address of the next page ("" for none)."""
-
-    content: object
-    next_url: str
 
 
 class GitHubApi:
     """The REST API about one repository.
 
-    Reads, and writes that may be done twice, are tried three times when GitHub fails (5xx) or does not answer.
-    Every method raises GitHubError, with the HTTP status or 0 when no answer came.
+    How long and how often it asks is in `transport`. Every method raises GitHubError, with the HTTP status or 0 when
+    no answer came.
 
     Args:
         api_url: "https://api.github.com", or that of a server of one's own.
         token: Sent to `api_url`'s host only; "" asks as nobody.
         repository: "owner/name".
+        patience: What trouble may cost, over all calls.
         pause: How to wait that many seconds.
     """
 
     def __init__(
-        self, api_url: str, token: str, *, repository: str, pause: Callable[[float], None] = time.sleep
+        self,
+        api_url: str,
+        token: str,
+        *,
+        repository: str,
+        patience: Patience | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._api_url = api_url.rstrip("/")
-        self._token = token
         self._root = f"{self._api_url}/repos/{repository}"
-        self._pause = pause
-        self._session: requests.Session | None = None
+        self._transport = Transport(self._api_url, token, patience=patience or Patience(), pause=pause)
 
     def login(self) -> str:
         """Who the token acts as; a workflow's own token may not ask, and is `github-actions[bot]`."""
@@ -167,7 +140,7 @@ class GitHubApi:
             for item in items
         )
 
-    def download(self, artifact: Artifact, target: Path) -> None:
+    def download(self, artifact: Artifact, target: Path, *, max_bytes: int = MAX_DOWNLOAD_BYTES) -> None:
         """Write an artifact's archive into a file.
 
         GitHub answers with an address at a storage server, which is asked without the token.
@@ -179,33 +152,9 @@ class GitHubApi:
         doing = f"download {artifact.name}"
         if artifact.is_expired:
             raise GitHubError(f"Cannot {doing}: it has expired.", hint=_EXPIRED, status=410)
-        # The whole of it is tried again: an address at the storage server is good for a minute only.
-        self._patiently(lambda: self._download_once(artifact, target, doing=doing), pauses=_RETRY_PAUSES_SECONDS)
-
-    def _download_once(self, artifact: Artifact, target: Path, *, doing: str) -> None:
-        import requests
-
-        location = self._storage_address(f"{self._root}/actions/artifacts/{artifact.id}/zip", doing=doing)
-        try:
-            with requests.get(location, timeout=_TIMEOUT_SECONDS, stream=True, auth=_nobody) as stored:
-                if not stored.ok:
-                    _refuse(doing, stored.status_code, "the storage server refused it")
-                _write(stored, target, doing=doing)
-        except requests.RequestException as error:
-            target.unlink(missing_ok=True)
-            raise GitHubError(f"Cannot {doing}: the storage server broke off ({type(error).__name__}).") from error
-
-    def _storage_address(self, url: str, *, doing: str) -> str:
-        """Where GitHub sends whoever asks for an archive; 302 is that, 301 a repository that has another name now."""
-        for _ in range(_MAX_REDIRECTS + 1):
-            response = self._exchange("GET", url, doing=doing, payload=None)
-            if not response.is_redirect:
-                _refuse(doing, response.status_code, _message(response.content))
-            location = urljoin(url, response.headers["location"])
-            if response.status_code == 302:
-                return location
-            url = self._on_the_same_host(location, doing=doing, status=response.status_code)
-        raise GitHubError(f"Cannot {doing}: more than {_MAX_REDIRECTS} redirects.", status=response.status_code)
+        self._transport.download(
+            f"{self._root}/actions/artifacts/{artifact.id}/zip", target, doing=doing, max_bytes=max_bytes
+        )
 
     def comments(self, number: int) -> tuple[Comment, ...]:
         """Every comment on an issue or pull request, oldest first."""
@@ -224,17 +173,19 @@ class GitHubApi:
     def delete_comment(self, comment_id: int) -> None:
         """Take a comment away; one that is gone already is fine."""
         try:
-            self._send("DELETE", f"{self._root}/issues/comments/{comment_id}", doing=f"delete comment {comment_id}")
+            self._transport.send(
+                "DELETE", f"{self._root}/issues/comments/{comment_id}", doing=f"delete comment {comment_id}"
+            )
         except GitHubError as error:
             if error.status not in (404, 410):
                 raise
 
     def _comment(self, method: str, path: str, body: str, *, doing: str) -> Comment:
-        answer = self._send(method, f"{self._root}{path}", doing=doing, payload={"body": body})
+        answer = self._transport.send(method, f"{self._root}{path}", doing=doing, payload={"body": body})
         return _comment(_as_object(answer.content, doing=doing), doing=doing)
 
     def _object(self, url: str, *, doing: str) -> Mapping[str, object]:
-        return _as_object(self._send("GET", url, doing=doing).content, doing=doing)
+        return _as_object(self._transport.send("GET", url, doing=doing).content, doing=doing)
 
     def _items(self, path: str, *, doing: str, key: str = "", **query: str) -> Sequence[Mapping[str, object]]:
         """The objects of all pages; `key` is where a page keeps its list, "" for a page that is the list."""
@@ -243,133 +194,12 @@ class GitHubApi:
 
     def _pages(self, url: str, *, doing: str) -> Iterator[object]:
         for _ in range(_MAX_PAGES):
-            answer = self._send("GET", url, doing=doing)
+            answer = self._transport.send("GET", url, doing=doing)
             yield answer.content
             if not answer.next_url:
                 return
-            url = self._on_the_same_host(answer.next_url, doing=doing)
+            url = self._transport.on_the_same_host(answer.next_url, doing=doing)
         raise GitHubError(f"Cannot {doing}: there are more than {_MAX_PAGES} pages.")
-
-    def _send(self, method: str, url: str, *, doing: str, payload: Mapping[str, object] | None = None) -> _Answer:
-        pauses = _RETRY_PAUSES_SECONDS if method in _REPEATABLE else ()
-        return self._patiently(lambda: self._send_once(method, url, doing=doing, payload=payload), pauses=pauses)
-
-    def _patiently(self, ask: Callable[[], Asked], *, pauses: Sequence[float]) -> Asked:
-        """What the call answers, tried again after each pause while GitHub fails or is silent."""
-        for seconds in pauses:
-            try:
-                return ask()
-            except GitHubError as error:
-                if error.status != 0 and error.status not in _PASSING_STATUSES:
-                    raise
-            self._pause(seconds)
-        return ask()
-
-    def _send_once(self, method: str, url: str, *, doing: str, payload: Mapping[str, object] | None) -> _Answer:
-        for _ in range(_MAX_REDIRECTS + 1):
-            response = self._exchange(method, url, doing=doing, payload=payload)
-            if not response.is_redirect:
-                return _answer(response, doing=doing)
-            # A client that follows by itself would turn a POST into a GET; GitHub answers writes with 307.
-            if method != "GET" and response.status_code not in (307, 308):
-                _refuse(doing, response.status_code, "redirected a write")
-            location = urljoin(url, response.headers["location"])
-            url = self._on_the_same_host(location, doing=doing, status=response.status_code)
-        raise GitHubError(f"Cannot {doing}: more than {_MAX_REDIRECTS} redirects.", status=response.status_code)
-
-    def _exchange(
-        self, method: str, url: str, *, doing: str, payload: Mapping[str, object] | None
-    ) -> requests.Response:
-        import requests
-
-        if self._session is None:
-            self._session = self._new_session()
-        try:
-            return self._session.request(
-                method, url, json=payload, timeout=_TIMEOUT_SECONDS, allow_redirects=False, auth=self._authorise
-            )
-        except requests.RequestException as error:
-            host = urlsplit(url).netloc
-            raise GitHubError(
-                f"Cannot {doing}: no answer from {host} ({type(error).__name__}).",
-                hint="Check the network and GITHUB_API_URL.",
-            ) from error
-
-    def _new_session(self) -> requests.Session:
-        import requests
-
-        session = requests.Session()
-        session.headers.update(
-            {
-                "Accept": "application/vnd.github+json",
-                "X-GitHub-Api-Version": "2022-11-28",
-                "User-Agent": f"ci-itest/{__version__}",
-            }
-        )
-        return session
-
-    def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Set the token here: with an `auth` of our own, requests does not put a `.netrc` in its place."""
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-    def _on_the_same_host(self, url: str, *, doing: str, status: int = 200) -> str:
-        if _origin(url) != _origin(self._api_url):
-            host = urlsplit(url).netloc[:100]
-            raise GitHubError(f"Cannot {doing}: GitHub pointed to another host, {host!r}.", status=status)
-        return url
-
-
-def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """No credentials, and none that requests would find in `.netrc`."""
-    return request
-
-
-def _write(stored: requests.Response, target: Path, *, doing: str) -> None:
-    size = 0
-    with target.open("wb") as file:
-        for block in stored.iter_content(1024 * 1024):
-            size += len(block)
-            if size > MAX_ARTIFACT_BYTES:
-                raise GitHubError(f"Cannot {doing}: it has more than {MAX_ARTIFACT_BYTES} bytes.", status=200)
-            file.write(block)
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    except ValueError:
-        return "", None, None
-
-
-def _answer(response: requests.Response, *, doing: str) -> _Answer:
-    if not response.ok:
-        _refuse(doing, response.status_code, _message(response.content))
-    try:
-        content = json.loads(response.content) if response.content.strip() else None
-    except (ValueError, RecursionError) as error:
-        raise GitHubError(f"Cannot {doing}: GitHub's answer is not JSON.", status=response.status_code) from error
-    return _Answer(content=content, next_url=response.links.get("next", {}).get("url", ""))
-
-
-def _message(body: bytes) -> str:
-    """GitHub's own words in an error's body, on one line."""
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(content, dict):
-        return ""
-    details = (text_at(error, "message") for error in objects_at(content, "errors"))
-    words = " ".join(" ".join([text_at(content, "message"), *details]).split())
-    return words[:300]
-
-
-def _refuse(doing: str, status: int, message: str) -> NoReturn:
-    words = f"{status} {message}".strip().rstrip(".")
-    raise GitHubError(f"Cannot {doing}: {words}.", hint=_HINTS.get(status, ""), status=status)
 
 
 def _refuse_shape(doing: str) -> NoReturn:

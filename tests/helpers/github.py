@@ -9,10 +9,11 @@ its whole state in FILE as JSON; it starts from FILE when that is there. Then `G
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 import json
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ ACTIONS = "github-actions[bot]"
 MAX_BODY_CHARACTERS = 65_536
 MAX_LISTED_FILES = 3_000
 STORAGE = "/_storage/"
+ENTERPRISE = "/api/v3"
+"""Where the API of a GitHub Enterprise Server begins; the double answers there too."""
 START = datetime(2026, 3, 2, 9, 0, 0, tzinfo=UTC)
 
 
@@ -60,6 +63,10 @@ class Fault:
         status: Answered instead of doing what was asked; 0 to do it.
         headers: Put over those of the answer.
         loses_answer: The connection ends without an answer, after doing what was asked (or with a status, before).
+        latency_seconds: Before it is looked at; the double's end cuts it short.
+        truncates: Half of the body is sent, then the connection ends.
+        drip_seconds: Before each byte of the body.
+        body: Sent instead of GitHub's own body of an error, as it is.
     """
 
     path: str = ""
@@ -70,6 +77,9 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     loses_answer: bool = False
     latency_seconds: float = 0.0
+    truncates: bool = False
+    drip_seconds: float = 0.0
+    body: str = ""
 
     def concerns(self, method: str, path: str) -> bool:
         return self.times > 0 and self.method in ("", method) and re.search(self.path, path) is not None
@@ -142,6 +152,7 @@ class GitHub:
         self.state = new_state() | (state or {})
         self.faults: list[Fault] = []
         self.lock = threading.RLock()
+        self.ended = threading.Event()
         self._file = file
         self._now = now
 
@@ -479,7 +490,7 @@ class GitHub:
             raise Refusal(401, "Requires authentication")
         if self._artifact(artifact_id)["expired"]:
             raise Refusal(410, "Artifact has expired")
-        port = asked.host.rpartition(":")[2]
+        port = asked.host.partition("/")[0].rpartition(":")[2]
         return 302, Stored(location=f"http://localhost:{port}{STORAGE}{artifact_id}?sig={sha_of(artifact_id)}")
 
     def stored(self, path: str, query: str, *, is_authorised: bool) -> tuple[int, Stored | Json]:
@@ -549,6 +560,8 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             path, _, query = self.path.partition("?")
+            self.under = ENTERPRISE if path.startswith(f"{ENTERPRISE}/") else ""
+            path = path.removeprefix(self.under)
             length = int(self.headers.get("Content-Length") or 0)
             sent = self.rfile.read(length)
             if path.startswith("/_double/"):
@@ -556,16 +569,22 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
                 return
             fault = github.take_fault(self.command, path)
             if fault is not None and fault.latency_seconds:
-                time.sleep(fault.latency_seconds)
+                github.ended.wait(fault.latency_seconds)
             status, content, headers = self._respond(path, query, sent, fault)
+            body = b"" if content is None else content if isinstance(content, bytes) else json.dumps(content).encode()
+            tag = f'W/"{hashlib.sha256(body).hexdigest()}"'
+            if status == 200 and self.command == "GET":
+                headers = {"ETag": tag, **headers}
+                if self.headers.get("If-None-Match") == tag:
+                    status, body = 304, b""
             with github.lock:
-                request = {"method": self.command, "path": path, "query": query, "status": status}
+                request = {"method": self.command, "path": path, "query": query, "status": status, "under": self.under}
                 github.state["requests"].append(request | {"authorization": "Authorization" in self.headers})
                 github.keep()
             if fault is not None and fault.loses_answer:
                 self.close_connection = True
                 return
-            self._send(status, content, {**headers, **(fault.headers if fault is not None else {})})
+            self._send(status, body, {**headers, **(fault.headers if fault is not None else {})}, fault)
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815 - the server's names
 
@@ -573,7 +592,7 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
             self, path: str, query: str, sent: bytes, fault: Fault | None
         ) -> tuple[int, object, Mapping[str, str]]:
             if fault is not None and fault.status:
-                return fault.status, error(fault.status, fault.message), {}
+                return fault.status, fault.body.encode() or error(fault.status, fault.message), {}
             try:
                 content: Json | Page | Stored | None
                 if path.startswith(STORAGE) and self.headers["Host"].startswith("localhost"):
@@ -602,7 +621,7 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
             if not isinstance(content, dict):
                 raise Refusal(400, "Body should be a JSON object")
             query_values = {key: values[-1] for key, values in parse_qs(query).items()}
-            return Asked(self.command, path, query_values, content, token, self.headers["Host"])
+            return Asked(self.command, path, query_values, content, token, self.headers["Host"] + self.under)
 
         def _page(self, page: Page, path: str, query: str) -> tuple[object, Mapping[str, str]]:
             asked = {key: values[-1] for key, values in parse_qs(query).items()}
@@ -620,13 +639,15 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
         def _numbered(self, path: str, query: Mapping[str, str], page: int) -> str:
             """Links name the repository by its number, as GitHub's do."""
             inside = re.sub(r"^/repos/[^/]+/[^/]+", f"/repositories/{github.state['repository']['id']}", path)
-            return f"http://{self.headers['Host']}{inside}?{urlencode({**query, 'page': str(page)})}"
+            return f"http://{self.headers['Host']}{self.under}{inside}?{urlencode({**query, 'page': str(page)})}"
 
-        def _send(self, status: int, content: object, headers: Mapping[str, str]) -> None:
+        def _send(self, status: int, content: object, headers: Mapping[str, str], fault: Fault | None = None) -> None:
             body = b"" if content is None else content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(status)
+            self.send_response_only(status)
             used = len(github.state["requests"])
             standard = {
+                "Server": self.server_version,
+                "Date": self.date_time_string(),
                 "Content-Type": "application/json; charset=utf-8",
                 "Content-Length": str(len(body)),
                 "X-GitHub-Media-Type": "github.v3; format=json",
@@ -640,7 +661,21 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
             for name, value in {**standard, **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            if fault is not None and fault.truncates:
+                self.close_connection = True
+                body = body[: len(body) // 2]
+            if fault is not None and fault.drip_seconds:
+                self._drip(body, fault.drip_seconds)
+            else:
+                self.wfile.write(body)
+
+        def _drip(self, body: bytes, seconds: float) -> None:
+            """A byte at a time, until whoever listens has gone."""
+            with contextlib.suppress(OSError):
+                for byte in body:
+                    if github.ended.wait(seconds):
+                        return
+                    self.wfile.write(bytes([byte]))
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             """Say nothing; the state keeps the requests."""
@@ -663,6 +698,7 @@ def serving(github: GitHub, *, port: int = 0) -> Iterator[GitHub]:
     try:
         yield github
     finally:
+        github.ended.set()
         server.shutdown()
         thread.join()
         server.server_close()

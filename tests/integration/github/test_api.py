@@ -150,7 +150,7 @@ def test_a_read_is_given_up_after_three_tries(github: GitHub) -> None:
     assert len(github.requests) == 3
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422, 429])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422])
 def test_a_refusal_is_told_and_not_tried_again(status: int, github: GitHub) -> None:
     github.fail("/pulls/5", status=status, message="No\r\n  way", times=99)
 
