@@ -22,6 +22,8 @@ COMMANDS = {
     "replay": "Run a shard of CI, or of a run here, again on this machine.",
     "decide": "Say whether this event needs the suite at all.",
     "history": "Bring durations of other tools in, or take ours out.",
+    "flaky": "Show which cases fail by themselves; learn that anew.",
+    "quarantine": "Keep failures of flaky cases from failing builds for a while.",
     "config": "Show every setting, its value and where it came from.",
 }
 """Subcommands and what each does; the module is `ci_itest.cli.commands.<name>`, loaded only to run it."""

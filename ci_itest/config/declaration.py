@@ -14,6 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ci_itest.model.settings import (
     BypassSettings,
+    FlakySettings,
     HistorySettings,
     ImageSettings,
     ReportSettings,
@@ -26,6 +27,7 @@ SHARED_TABLES: Mapping[str, type] = {
     "bypass": BypassSettings,
     "report": ReportSettings,
     "history": HistorySettings,
+    "flaky": FlakySettings,
 }
 """Tables that all suites of a file share; every other key at the top belongs to the suite."""
 

@@ -56,6 +56,8 @@ def flaky_evidence(*, tally: tuple[int, int], past: Sequence[PastFailure], at: s
 def trend(past: Sequence[PastFailure], *, at: str) -> str:
     """Whether the failures of the last 14 days are more than those of the 14 before: rising, falling or steady."""
     days = [age / _DAY for failure in past if (age := _age(failure.at, at)) is not None]
+    if not any(age >= 14 for age in days):
+        return "steady"  # too young to tell
     recent, before = sum(0 <= age < 14 for age in days), sum(14 <= age < 28 for age in days)
     if recent >= 2 * before + 2:
         return "rising"

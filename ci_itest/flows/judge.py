@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ci_itest.errors import HistoryError
 from ci_itest.flaky.causes import Signs, blamed, widest
@@ -193,29 +193,8 @@ class _Known:
 
     def flaky(self, suspects: Iterable[int]) -> tuple[FlakyCase, ...]:
         """The suspected and flaky cases of this run, surest first."""
-        memory = self.learned.state.memory
-        found = []
-        for number in suspects:
-            rate, past = flake_rate(memory.weights[number]), self.past.get(number, ())
-            found.append(
-                FlakyCase(
-                    case=self.numbered[number].case,
-                    status=FlakyStatus.FLAKY if memory.is_flaky(number) else FlakyStatus.SUSPECT,
-                    probability=round(memory.score(number), 4),
-                    rate=rate.mean,
-                    rate_low=rate.low,
-                    rate_high=rate.high,
-                    since=past[0].at if past else self.run.started_at,
-                    trend=trend(past, at=self.run.started_at),
-                    evidence=flaky_evidence(
-                        tally=self.learned.state.tallies.get(number, (0, 0)),
-                        past=past,
-                        at=self.run.started_at,
-                        main=self.main,
-                    ),
-                )
-            )
-        return tuple(sorted(found, key=lambda case: (-case.probability, case.case)))
+        names = {number: self.numbered[number].case for number in suspects}
+        return _flaky_cases(self.learned.state, names, self.past, at=self.run.started_at)
 
     def slowed(self) -> tuple[SlowedCase, ...]:
         changed = [
@@ -223,3 +202,69 @@ class _Known:
             for change in self.learned.slower
         ]
         return tuple(sorted(changed, key=lambda case: case.before_seconds - case.after_seconds))
+
+
+def known_flaky(store: HistoryStore, *, repository: str, at: str) -> tuple[FlakyCase, ...]:
+    """Every suspected or flaky case that history knows, surest first.
+
+    Args:
+        at: Now, UTC ISO 8601.
+    """
+    state = store.flaky_state(repository=repository)
+    numbers = {number: case for case, number in store.case_numbers(repository=repository).items()}
+    names = {number: numbers[number] for number in state.memory.suspects() if number in numbers}
+    return _flaky_cases(state, names, store.failures(sorted(names)), at=at)
+
+
+def _flaky_cases(
+    state: State, names: Mapping[int, CaseId], past: Mapping[int, tuple[PastFailure, ...]], *, at: str
+) -> tuple[FlakyCase, ...]:
+    memory = state.memory
+    found = []
+    for number, case in names.items():
+        rate, failures = flake_rate(memory.weights[number]), past.get(number, ())
+        found.append(
+            FlakyCase(
+                case=case,
+                status=FlakyStatus.FLAKY if memory.is_flaky(number) else FlakyStatus.SUSPECT,
+                probability=round(memory.score(number), 4),
+                rate=rate.mean,
+                rate_low=rate.low,
+                rate_high=rate.high,
+                since=failures[0].at if failures else at,
+                trend=trend(failures, at=at),
+                evidence=flaky_evidence(
+                    tally=state.tallies.get(number, (0, 0)), past=failures, at=at, main=memory.main or "main"
+                ),
+            )
+        )
+    return tuple(sorted(found, key=lambda each: (-each.probability, each.case)))
+
+
+def with_judgement(run: Run, judged: Judged) -> Run:
+    """The run with what history says of it; the sentences stand among its notes too."""
+    return replace(run, judged=judged, notes=(*run.notes, *notes_of(judged)))
+
+
+def notes_of(judged: Judged, *, most: int = 10) -> tuple[str, ...]:
+    """What was judged in lines: events first, then the causes of single failures, then what flakes or slowed down."""
+    together = [event.words for event in judged.events]
+    lines = [f"{_first_up(event.words)}: {event.cause}." for event in judged.events]
+    single = [cause for cause in judged.causes if not any(words in cause.evidence.lower() for words in together)]
+    lines += [f"{cause.case}: {cause.cause} ({cause.probability:.0%}). {cause.evidence}" for cause in single[:most]]
+    if len(single) > most:
+        lines.append(f"The causes of {len(single) - most} more failures are in run.json.")
+    lines += [
+        f"{case.case} is {case.status} ({case.probability:.0%}; fails by itself in {case.rate_low:.1%} to "
+        f"{case.rate_high:.1%} of its runs, {case.trend}). {case.evidence}"
+        for case in judged.flaky[:most]
+    ]
+    lines += [
+        f"{case.case} takes {case.after_seconds:.2f} s since {case.runs} runs, {case.before_seconds:.2f} s before."
+        for case in judged.slowed[:most]
+    ]
+    return (*lines, *judged.notes)
+
+
+def _first_up(words: str) -> str:
+    return words[:1].upper() + words[1:]

@@ -9,6 +9,7 @@ import click
 
 from ci_itest.cli import building
 from ci_itest.cli.console import say
+from ci_itest.cli.judging import is_main, judged_run, look_after_quarantine
 from ci_itest.cli.options import settings_options
 
 if TYPE_CHECKING:
@@ -57,6 +58,19 @@ if TYPE_CHECKING:
     type=click.Choice(("page", "comment", "summary", "junit", "ctrf", "run", "badge")),
     help="What to write of FILES (repeatable).  [default: all of them]",
 )
+@click.option(
+    "--base",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="What to compare FILES with: run.json of an earlier report, or the base branch's JUnit files (repeatable).",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(("failures", "new-failures")),
+    default="failures",
+    show_default=True,
+    help="Whether failures that the base has too fail the run. Without a complete base every failure does.",
+)
 @click.option("--decision", default="", help="Output `decision` of the plan job.")
 @click.option("--needs", default="", help="toJSON(needs) of the report job: jobs that must not have failed.")
 def command(
@@ -67,6 +81,8 @@ def command(
     bundles: Path,
     out: Path,
     formats: tuple[str, ...],
+    base: tuple[Path, ...],
+    fail_on: str,
     decision: str,
     needs: str,
     files: tuple[Path, ...],
@@ -81,7 +97,14 @@ def command(
     """
     if files:
         return _merge_files(
-            files, root=root, config_file=config_file, assignments=assignments, out=out, formats=formats
+            files,
+            root=root,
+            config_file=config_file,
+            assignments=assignments,
+            out=out,
+            formats=formats,
+            base=base,
+            fails_on_new_only=fail_on == "new-failures",
         )
     from ci_itest.flows.gate import read_decision, read_needs
     from ci_itest.model.decision import DecisionKind
@@ -96,6 +119,7 @@ def command(
         run, report = _bypassed_run(run_facts(place)), config.settings.report
     else:
         run, report = merged_run(place, plan_file=plan_file, bundles=bundles, needs=read_needs(needs))
+        run = judged_run(run, config, place, plan_file=plan_file)
         record_run(run, config, place)
     published = finish(run, report=report, place=place, folder=out, bypass_reason=bypass_reason)
     click.echo(published.page)
@@ -110,12 +134,14 @@ def _merge_files(
     assignments: tuple[str, ...],
     out: Path,
     formats: tuple[str, ...],
+    base: tuple[Path, ...],
+    fails_on_new_only: bool,
 ) -> int:
     """Merge and report JUnit files that no plan of ours stands behind."""
     from dataclasses import replace
 
     from ci_itest.errors import UsageError
-    from ci_itest.flows.merge_reports import find_reports, merge_reports
+    from ci_itest.flows.merge_reports import find_reports, merge_reports, read_base
     from ci_itest.flows.publish import outputs_of
     from ci_itest.flows.publish_reports import ReportFormat, publish_reports
 
@@ -136,6 +162,8 @@ def _merge_files(
         at=building.now(),
         links=_links(place, replay_target=""),
         formats=tuple(map(ReportFormat, formats)) or tuple(ReportFormat),
+        base=read_base(base) if base else None,
+        fails_on_new_only=fails_on_new_only,
     )
     _say_findings(merged.run)
     comment_url = _comment(published, merged.run, report, place)
@@ -255,7 +283,16 @@ def record_run(run: Run, config: Config, place: Place) -> None:
     from ci_itest.flows.record import record
 
     with building.history(config, place) as store:
-        say(record(run, store=store, repository=place.repository, recorded_at=building.now()))
+        words = record(
+            run,
+            store=store,
+            repository=place.repository,
+            recorded_at=building.now(),
+            is_main=is_main(config, place),
+        )
+        say(words)
+        if run.is_trusted:
+            look_after_quarantine(store, config, place)
 
 
 def _comment_key(run: Run, place: Place) -> str:

@@ -10,6 +10,7 @@ import click
 
 from ci_itest.cli import building
 from ci_itest.cli.console import say
+from ci_itest.cli.judging import with_planned_quarantine
 from ci_itest.cli.options import settings_options
 
 if TYPE_CHECKING:
@@ -104,11 +105,12 @@ def new_plan(config: Config, place: Place, *, run_id: str) -> Plan:
     from ci_itest.runners.registry import runner_named
 
     with building.history(config, place) as store:
-        return make_plan(
+        plan = make_plan(
             _request(config, place, run_id=run_id),
             runner_named=runner_named,
             known=lambda suite: _known(store, suite, config, place),
         )
+        return with_planned_quarantine(plan, store, config, place)
 
 
 def _request(config: Config, place: Place, *, run_id: str) -> PlanRequest:

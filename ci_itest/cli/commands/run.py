@@ -12,6 +12,7 @@ import click
 
 from ci_itest.cli import building
 from ci_itest.cli.console import LiveConsole, Report, is_live, say
+from ci_itest.cli.judging import judged_run
 from ci_itest.cli.options import settings_options
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def command(
             report=report,
         )
     run, report_settings = merged_run(place, plan_file=folder.plan, bundles=folder.bundles, needs={})
+    run = judged_run(run, config, place, plan_file=folder.plan)
     record_run(run, config, place)
     target = str(_shown(folder.path))
     published = finish(run, report=report_settings, place=place, folder=out or folder.report, replay_target=target)

@@ -1,0 +1,45 @@
+"""`ci-itest flaky`: the cases that fail by themselves, and the model that says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ci_itest.cli import building
+from ci_itest.cli.commands.quarantine import keeper
+from ci_itest.cli.console import say
+from ci_itest.cli.judging import is_main
+from ci_itest.cli.options import settings_options
+
+
+@click.group("flaky", no_args_is_help=True)
+def command() -> None:
+    """Show which cases flake, and look after the model that says so."""
+
+
+@command.command("list")
+@settings_options
+def list_cases(root: Path, config_file: Path | None, assignments: tuple[str, ...]) -> None:
+    """Cases that are suspected or flaky, surest first: how sure, how often, on what evidence."""
+    from ci_itest.flows.judge import known_flaky
+
+    with keeper(root, config_file, assignments) as kept:
+        found = known_flaky(kept.store, repository=kept.repository, at=kept.at)
+    for case in found:
+        rate = f"{case.rate:.1%} of its runs ({case.rate_low:.1%} to {case.rate_high:.1%})"
+        click.echo(f"{case.status:<7} {case.probability:.0%} {case.case}: fails by itself in {rate}, {case.trend}")
+        click.echo(f"    {case.evidence}")
+    say(f"{len(found)} suspected or flaky.")
+
+
+@command.command("rebuild")
+@settings_options
+def rebuild(root: Path, config_file: Path | None, assignments: tuple[str, ...]) -> None:
+    """Forget what was learned and learn it anew from the recorded results."""
+    config = building.read_settings(root, config_file, assignments)
+    branch = is_main(config, building.place_of(config.root))
+    with keeper(root, config_file, assignments) as kept:
+        count = kept.store.rebuild(repository=kept.repository, is_main=branch)
+        suspects = kept.store.flaky_state(repository=kept.repository).memory.suspects()
+    say(f"Learned from {count} runs: {len(suspects)} cases are suspected or flaky.")
