@@ -19,6 +19,8 @@ from ci_itest.model.cases import Attempt, CaseId, CaseResult
 from ci_itest.model.run import Finding, FindingKind, Run
 from ci_itest.model.settings import MAIN_SUITE
 from ci_itest.model.table import CaseGroup, CaseTable
+from ci_itest.reporting.comparison import Base
+from ci_itest.wire import read_document
 
 TEXT_BUDGET = 6_000_000
 """Characters of failure texts kept in full; from then on each is cut short, so that memory stays bounded."""
@@ -121,6 +123,21 @@ def merge_reports(
     finally:
         if was_enabled:
             gc.enable()
+
+
+def read_base(paths: Sequence[Path]) -> Base:
+    """The run to compare with: a run.json of ours, or JUnit files.
+
+    Raises:
+        DocumentError: A run.json that cannot be read.
+        FileError: It is not there.
+    """
+    if len(paths) == 1 and paths[0].suffix == ".json":
+        run = read_document(paths[0], Run)
+        return Base(CaseTable.of(run.cases), run.commit, run.started_at, is_complete=not run.findings)
+    found, searched = find_reports(paths)
+    merged = merge_reports(found, RunFacts("", "", ""), searched=searched)
+    return Base(merged.cases, "", merged.run.started_at, is_complete=bool(merged.cases) and not merged.run.findings)
 
 
 class _Merge:

@@ -16,6 +16,7 @@ from ci_itest.flows.publish import Published
 from ci_itest.junit.merged import MergedSource, merged_junit
 from ci_itest.model.run import Conclusion
 from ci_itest.reporting.badge import badge
+from ci_itest.reporting.comparison import Base
 from ci_itest.reporting.ctrf import ctrf_report
 from ci_itest.reporting.html import html_report
 from ci_itest.reporting.inline import inline_annotations
@@ -63,6 +64,8 @@ def publish_reports(
     at: str,
     links: Links | None = None,
     formats: Collection[ReportFormat] = tuple(ReportFormat),
+    base: Base | None = None,
+    fails_on_new_only: bool = False,
 ) -> Published:
     """Write the report of merged files into a folder.
 
@@ -70,11 +73,22 @@ def publish_reports(
         key: Tells the comments of two workflows apart.
         at: When the report is made, UTC ISO 8601.
         formats: What to write.
+        base: An earlier run to compare with.
+        fails_on_new_only: Whether failures that the base has too let the run pass.
 
     Raises:
         FileError: The folder cannot be written to.
     """
-    view = report_view(merged.run, at=at, links=links, title=title, table=merged.cases, file_labels=merged.labels)
+    view = report_view(
+        merged.run,
+        at=at,
+        links=links,
+        title=title,
+        table=merged.cases,
+        file_labels=merged.labels,
+        base=base,
+        fails_on_new_only=fails_on_new_only,
+    )
     comment_text, summary_text = comment(view, key=key), summary(view)
     writers: dict[ReportFormat, Callable[[], Iterable[bytes]]] = {
         ReportFormat.PAGE: lambda: [html_report(view).encode()],
@@ -98,7 +112,7 @@ def publish_reports(
 
 
 def _is_quiet(view: ReportView) -> bool:
-    return view.conclusion is Conclusion.SUCCESS and not view.counts.recovered
+    return view.conclusion is Conclusion.SUCCESS and not view.counts.recovered and not view.counts.failed
 
 
 def _sources(merged: MergedReports) -> Iterator[MergedSource]:

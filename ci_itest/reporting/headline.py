@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ci_itest.model.cases import CaseResult
 from ci_itest.model.run import Conclusion, Finding, FindingKind
 from ci_itest.reporting.causes import Cause
+from ci_itest.reporting.comparison import Comparison, verdict_on_failures
 from ci_itest.reporting.wording import joined, number, plural
 
 _SHARD_TROUBLE = (FindingKind.MISSING_SHARD, FindingKind.STOPPED_SHARD)
@@ -187,12 +188,15 @@ def evidence(
     *,
     cases_of_shard: Mapping[tuple[str, int], int],
     labels: Mapping[tuple[str, int], str],
+    comparison: Comparison | None = None,
 ) -> tuple[str, ...]:
     """What the results say about whose fault the failures are, one sentence each; nothing is guessed."""
     if not failures:
         return ()
     sentences = [_retries(failures), _one_shard(failures, cases_of_shard, labels), _one_cause(failures, causes)]
     found = tuple(sentence for sentence in sentences if sentence)
+    if comparison is not None:
+        return (verdict_on_failures(comparison), *found)
     return (*found, "These results were not compared with the default branch: a failure may be older than this change.")
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from ci_itest import __version__
 from ci_itest.model.cases import CaseId, CaseResult, Verdict
-from ci_itest.model.run import Conclusion, Run, conclusion_of
+from ci_itest.model.run import Conclusion, Finding, Run, conclusion_of
 from ci_itest.model.table import CaseTable
-from ci_itest.reporting.causes import group_by_cause
+from ci_itest.reporting.causes import Cause, group_by_cause
+from ci_itest.reporting.comparison import Base, Change, ChangeView, Comparison, change_views, compare
 from ci_itest.reporting.failures import (
     MAX_LISTED,
     CaseContext,
@@ -73,6 +74,8 @@ class ReportView:
         replay_target: What `ci-itest replay` takes for this run, "" when there is nothing.
         cases: Every case of the run, for the list of all.
         shard_labels: By suite and index; of merged files their names.
+        base: The run this one was compared with, in words; "" when it was compared with none.
+        changes: What changed since, most urgent first.
         part_word: What the labels name, "shard"; "" where they speak for themselves.
     """
 
@@ -113,6 +116,8 @@ class ReportView:
     cases: CaseTable
     shard_labels: Mapping[tuple[str, int], str]
     part_word: str
+    base: str
+    changes: tuple[ChangeView, ...]
 
 
 def report_view(
@@ -125,6 +130,8 @@ def report_view(
     bypass_reason: str = "",
     table: CaseTable | None = None,
     file_labels: Mapping[tuple[str, int], str] | None = None,
+    base: Base | None = None,
+    fails_on_new_only: bool = False,
 ) -> ReportView:
     """What people are shown of a run.
 
@@ -134,6 +141,8 @@ def report_view(
         logs: What services wrote while a case ran, for the cases that failed.
         bypass_reason: Who let the tests be skipped and by which rule; "" when they were not.
         table: The run's cases where they do not stand in the run itself.
+        base: An earlier run of the base branch to compare with.
+        fails_on_new_only: Whether failures that the complete base has too let the run pass.
         file_labels: Names of the files that a run without shards was merged from, by suite and number.
     """
     links = links or Links()
@@ -149,8 +158,15 @@ def report_view(
     verdicts = {verdict: cases.with_verdict(verdict) for verdict in Verdict if verdict is not Verdict.PASSED}
     failures = verdicts[Verdict.FAILED]
     counts = Counts(**{verdict.value: cases.count(verdict) for verdict in Verdict})
+    comparison = compare(cases, base, is_complete=not run.findings) if base is not None else None
     conclusion = _conclusion(run, counts, bypass_reason)
+    forgives = fails_on_new_only and base is not None and base.is_complete and comparison is not None
+    only_old = forgives and comparison is not None and not comparison.count(Change.NEW_FAILURE)
+    if only_old and conclusion is Conclusion.FAILURE:
+        conclusion = Conclusion.SUCCESS
     causes = group_by_cause(failures)
+    if comparison is not None:
+        causes = _new_first(causes, comparison)
     views = cause_views(causes, context)
     lost = [result.case.node_id for result in verdicts[Verdict.MISSING]]
     missing, missing_file_count = by_file(lost, limit=MAX_LISTED)
@@ -162,7 +178,7 @@ def report_view(
         conclusion=conclusion,
         sign=sign,
         verdict=verdict,
-        headline=headline(conclusion, counts, run.findings, len(causes)),
+        headline=_headline(conclusion, counts, run.findings, len(causes)),
         subline=_subline(counts, reported, wall) if len(cases) or shards else "",
         reason=bypass_reason,
         counts=counts,
@@ -179,6 +195,7 @@ def report_view(
             causes,
             cases_of_shard={key: sums.case_count for key, sums in tallies.items()},
             labels=labels,
+            comparison=comparison,
         ),
         findings=finding_views(run.findings),
         finding_count=len(run.findings),
@@ -206,7 +223,24 @@ def report_view(
         cases=cases,
         shard_labels=labels,
         part_word=part_word,
+        base=comparison.base_words if comparison else "",
+        changes=change_views(comparison) if comparison else (),
     )
+
+
+def _headline(conclusion: Conclusion, counts: Counts, findings: Sequence[Finding], cause_count: int) -> str:
+    if conclusion is Conclusion.SUCCESS and counts.failed:
+        return f"No new failure: {plural(counts.failed, 'test')} failed as on the base branch"
+    return headline(conclusion, counts, findings, cause_count)
+
+
+def _new_first(causes: Sequence[Cause], comparison: Comparison) -> tuple[Cause, ...]:
+    """The causes that hold a new failure before those that the base has too."""
+
+    def is_old(cause: Cause) -> bool:
+        return all(comparison.of_case.get(result.case) is Change.STILL_FAILING for result in cause.cases)
+
+    return tuple(sorted(causes, key=is_old))
 
 
 def _conclusion(run: Run, counts: Counts, bypass_reason: str) -> Conclusion:

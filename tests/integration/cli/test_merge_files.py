@@ -151,3 +151,31 @@ def test_no_report_is_said(folder: Path) -> None:
 
     assert ended.returncode == 74
     assert "ci-itest merge FILES" in ended.stderr
+
+
+@pytest.mark.parametrize(("fail_on", "exit_code"), [("failures", 1), ("new-failures", 0)])
+def test_failures_of_the_base_can_be_let_pass(folder: Path, fail_on: str, exit_code: int) -> None:
+    put(folder, one=RED)
+    ci_itest(folder, "merge", "reports", "--out", "before")
+
+    ended = ci_itest(folder, "merge", "reports", "--base", "before/run.json", "--fail-on", fail_on)
+
+    assert ended.returncode == exit_code
+
+
+def test_a_new_failure_fails_whatever_the_base_holds(folder: Path) -> None:
+    put(folder, one=RED)
+    (folder / "base.xml").write_text(RED.replace(FAILURE, ""))
+
+    ended = ci_itest(folder, "merge", "reports", "--base", "base.xml", "--fail-on", "new-failures")
+
+    assert ended.returncode == 1
+    assert "new since the base run" in (folder / ".ci-itest/report/comment.md").read_text()
+
+
+def test_a_base_that_is_missing_forgives_nothing(folder: Path) -> None:
+    put(folder, one=RED)
+
+    ended = ci_itest(folder, "merge", "reports", "--base", "gone.xml", "--fail-on", "new-failures")
+
+    assert ended.returncode == 1
