@@ -11,10 +11,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ci_itest.flows.attempts import with_earlier_attempts
 from ci_itest.flows.bundles import BrokenBundle, Bundles
 from ci_itest.flows.service_tails import bounded
 from ci_itest.model.cases import Attempt, CaseId, CaseResult, Verdict, verdict_of
-from ci_itest.model.plan import Plan
+from ci_itest.model.plan import Plan, SuitePlan
 from ci_itest.model.run import Finding, FindingKind, Run, ShardResult, ShardState, StopReason, shard_label
 
 ShardKey = tuple[str, int]
@@ -53,6 +54,8 @@ def merge(plan: Plan, bundles: Bundles, facts: RunFacts) -> Run:
     findings += refused
     shards, doubled = _newest(ours)
     findings += doubled
+    shards, incomplete = with_earlier_attempts(shards, ours)
+    findings += incomplete
     findings += _missing_shards(plan, shards)
     for shard in shards.values():
         findings += _stopped(shard)
@@ -148,14 +151,21 @@ def _stopped(shard: ShardResult) -> Iterable[Finding]:
 
 
 def _files(plan: Plan, shards: Mapping[ShardKey, ShardResult]) -> Iterable[Finding]:
-    """Every file that any shard saw must be taken by exactly one, and collected there."""
+    """Every file that any shard saw must be taken by exactly one, and collected there.
+
+    A file that the plan divides is taken by those that have a piece of it; that its cases then lie on one shard each
+    is a matter of the cases.
+    """
     for suite in plan.suites:
         mine = [shard for shard in shards.values() if shard.suite == suite.suite and shard.listed]
         takers: dict[str, list[str]] = defaultdict(list)
         for shard in mine:
             for listed in shard.listed:
                 takers[listed.file] += [shard.label] if listed.is_mine else []
-        yield from _doubled_files(takers)
+        divided = suite.divided_files
+        yield from _doubled_files({file: labels for file, labels in takers.items() if file not in divided})
+        for file in sorted(divided & takers.keys()):
+            yield from _wrong_pieces(suite, file, takers[file], is_whole=len(mine) == suite.shard_count)
         # A file can only be called nobody's when every shard has said what it takes.
         if len(mine) == suite.shard_count:
             unclaimed = tuple(sorted(file for file, labels in takers.items() if not labels))
@@ -168,6 +178,19 @@ def _files(plan: Plan, shards: Mapping[ShardKey, ShardResult]) -> Iterable[Findi
                 yield from _named(
                     FindingKind.FILE_NEVER_RUN, never, f"taken by shard {shard.label} and never run", shard=shard.label
                 )
+
+
+def _wrong_pieces(suite: SuitePlan, file: str, labels: Sequence[str], *, is_whole: bool) -> Iterable[Finding]:
+    """A divided file must be taken by just the shards that have a piece of it."""
+    planned = {
+        shard_label(suite.suite, shard.index, suite.shard_count) for shard in suite.shards if file in shard.files
+    }
+    if wrong := sorted(set(labels) - planned):
+        words = f"The file {file} was taken by shard {wrong[0]}, which has no piece of it."
+        yield Finding(FindingKind.DOUBLED_FILE, words, items=(file,))
+    if labels and is_whole and (left := sorted(planned - set(labels))):
+        words = f"Shard {left[0]} did not take its piece of the file {file}."
+        yield Finding(FindingKind.UNCLAIMED_FILE, words, shard=left[0], items=(file,))
 
 
 def _doubled_files(takers: Mapping[str, Sequence[str]]) -> Iterable[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ci_itest.bypass.globs import matches_any
 from ci_itest.errors import NothingToRunError, PlanError
 from ci_itest.model.history import WHOLE_FILE, CaseTimings, ShardAccuracy
 from ci_itest.model.plan import Plan, Shard, SuitePlan, Unit
@@ -135,14 +136,18 @@ def _suite_work(name: str, settings: SuiteSettings, request: PlanRequest, runner
     estimates = estimate(known.timings, limit_seconds=limit)
     by_case = {case.file for case in estimates.seconds if case.name != WHOLE_FILE}
     shown = {file: runner.count_cases(request.root / file) for file in files if file not in by_case}
-    facts = SuiteFacts(files, estimates.seconds, shown)
+    facts = SuiteFacts(files, estimates.seconds, shown, settings.keep_together, _groups(files, request, runner))
     finest = SuiteFacts(files, estimates.seconds, shown, "case")
     workers = request.cores if settings.workers == "auto" else settings.workers
-    costs = _costs(settings, estimates, known, workers=workers)
+    costs = _costs(settings, files, estimates, known, workers=workers)
     return SuiteWork(name, settings, work_of(facts), costs, estimates, known, work_of(finest))
 
 
-def _costs(settings: SuiteSettings, estimates: Estimates, known: Known, *, workers: int) -> Costs:
+def _groups(files: Iterable[str], request: PlanRequest, runner: Runner) -> dict[tuple[str, str], str]:
+    return {(file, function): group for file in files for function, group in runner.groups(request.root / file).items()}
+
+
+def _costs(settings: SuiteSettings, files: Iterable[str], estimates: Estimates, known: Known, *, workers: int) -> Costs:
     overheads: Overheads = learn_overheads(known.accuracy, services=settings.services, workers=workers)
     return Costs(
         boot_seconds=settings.boot + overheads.boot_seconds,
@@ -150,8 +155,31 @@ def _costs(settings: SuiteSettings, estimates: Estimates, known: Known, *, worke
         file_setup={file: max(LEAST_SETUP_SECONDS, seconds) for file, seconds in estimates.setup.seconds.items()},
         default_file_setup=LEAST_SETUP_SECONDS,
         service_seconds=overheads.service_seconds,
+        needs=_needs(settings, files),
         workers=workers,
     )
+
+
+def _needs(settings: SuiteSettings, files: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Services of each file, with those that these need; {} when no service is for some files only."""
+    services = settings.services
+    if not any(service.only_for for service in services.values()):
+        return {}
+    return {
+        file: _with_needed(
+            {name for name, service in services.items() if not service.only_for or matches_any(file, service.only_for)},
+            settings,
+        )
+        for file in files
+    }
+
+
+def _with_needed(names: set[str], settings: SuiteSettings) -> frozenset[str]:
+    while True:
+        needed = {other for name in names for other in settings.services[name].needs if other in settings.services}
+        if needed <= names:
+            return frozenset(names)
+        names |= needed
 
 
 def _suite_plan(work: SuiteWork, *, now: str) -> SuitePlan:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci_itest import __version__, process
-from ci_itest.config.templates import APP, endpoint_values, fill
+from ci_itest.config.templates import APP, endpoint_values, fill, names_in
 from ci_itest.errors import AppError, CiItestError, ExitCode, PrepareError, ServiceError
 from ci_itest.flows.bundles import BundleFolder, with_results, write_shard
 from ci_itest.flows.commands import LOOPBACK, Log, app_running, free_port, log_file, prepare
@@ -59,6 +59,7 @@ class ShardJob:
         only: The only cases to run ("file::name"); empty for all of the shard.
         queues: What each worker is to run, in order, as an earlier run recorded it; empty for the runner's own choice.
         hash_seed: PYTHONHASHSEED where the environment sets none; "" for one drawn from run and shard.
+        rerun_of: The attempt whose failed and missing cases `only` names; 0 for none.
         seed: For plugins that shuffle or draw; "" for one drawn from run and shard.
     """
 
@@ -76,6 +77,7 @@ class ShardJob:
     queues: tuple[tuple[str, tuple[str, ...]], ...] = ()
     hash_seed: str = ""
     seed: str = ""
+    rerun_of: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Tools:
 
 def run_shard(job: ShardJob, tools: Tools) -> ShardResult:
     """Run the shard and leave its bundle; the result says how it ended, an error a user can meet included."""
+    job = _with_needed_services(job)
     write_shard(job.folder, _blank_result(job, started_at=tools.now()))
     return _Run(job, tools).through_all_phases()
 
@@ -401,9 +404,26 @@ def _blank_result(job: ShardJob, *, started_at: str) -> ShardResult:
         run_id=job.plan.run_id,
         run_attempt=job.run_attempt,
         commit=job.plan.commit,
-        planned_seconds=suite.shard(job.index).expected_seconds,
+        # Nobody planned for a part of the part.
+        planned_seconds=0.0 if job.only else suite.shard(job.index).expected_seconds,
         started_at=started_at,
+        rerun_of=job.rerun_of,
     )
+
+
+def _with_needed_services(job: ShardJob) -> ShardJob:
+    """The job without the services that only other shards need, and without the variables that name these."""
+    suite = job.plan.suite(job.suite)
+    assert suite is not None
+    needed = suite.shard(job.index).services
+    if needed is None:
+        return job
+    left_out = job.settings.services.keys() - set(needed)
+    environment = {
+        name: template for name, template in job.settings.environment.items() if not names_in(template) & left_out
+    }
+    services = {name: service for name, service in job.settings.services.items() if name not in left_out}
+    return replace(job, settings=replace(job.settings, services=services, environment=environment))
 
 
 def _request(job: ShardJob, runner: Runner) -> ShardRequest:

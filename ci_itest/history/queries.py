@@ -115,8 +115,9 @@ def last_runs(suite: str, *, repository: str, branches: Collection[str] | None, 
 
 
 def measured(run_id: int) -> Select[Any]:
-    """Case, setup, call and teardown of what one recorded run measured, in microseconds."""
-    return select(results.c.case_id, results.c.setup_us, results.c.call_us, results.c.teardown_us).where(
+    """Case, setup, call and teardown in microseconds, and shard, of what one recorded run measured."""
+    columns = (results.c.case_id, results.c.setup_us, results.c.call_us, results.c.teardown_us, results.c.shard)
+    return select(*columns).where(
         results.c.run_id == run_id, results.c.outcome.in_(_MEASURED)
     )
 

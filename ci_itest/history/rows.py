@@ -79,7 +79,10 @@ def shard_rows(part: RunPart, *, run_id: int) -> list[Row]:
             "planned_seconds": _finite(shard.planned_seconds),
             "work_seconds": _finite(work[shard.suite, shard.index]),
             "wall_seconds": _finite(shard.seconds),
-            "phases": [[storable(phase.name), _finite(phase.seconds)] for phase in shard.phases],
+            "phases": [
+                *([storable(phase.name), _finite(phase.seconds)] for phase in shard.phases),
+                *([f"service:{storable(one.name)}", _finite(one.ready_seconds)] for one in shard.services),
+            ],
         }
         for shard in part.shards
     }
@@ -179,12 +182,12 @@ def to_iso(epoch_us: int) -> str:
 
 
 def add_timings(
-    measured: Iterable[tuple[int, int, int, int]], *, started_us: int, into: dict[int, list[RunTiming]]
+    measured: Iterable[tuple[int, int, int, int, int]], *, started_us: int, into: dict[int, list[RunTiming]]
 ) -> None:
-    """Add one run's timings to those of each case, from rows of case, setup, call and teardown in microseconds."""
+    """Add one run's timings to those of each case, from rows of `queries.measured`."""
     started_at = to_iso(started_us)
-    for case_id, setup, call, teardown in measured:
-        timing = RunTiming(started_at, setup / 1e6, call / 1e6, teardown / 1e6)
+    for case_id, setup, call, teardown, shard in measured:
+        timing = RunTiming(started_at, setup / 1e6, call / 1e6, teardown / 1e6, shard)
         if timings := into.get(case_id):
             timings.append(timing)
         else:

@@ -17,12 +17,14 @@ class RunTiming:
 
     Attributes:
         started_at: When that run started, UTC ISO 8601.
+        shard: Which shard ran it, counted from 1; 0 where that is not known.
     """
 
     started_at: str
     setup_seconds: float
     call_seconds: float
     teardown_seconds: float
+    shard: int = 0
 
     @property
     def seconds(self) -> float:

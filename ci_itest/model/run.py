@@ -99,6 +99,7 @@ class ShardResult:
         started_at: UTC, ISO 8601.
         notes: What happened beside the tests ("redis exited with code 1 while the tests ran"), one line each.
         service_tails: Of all services when the shard failed, else of those that died.
+        rerun_of: The attempt whose failed and missing cases alone it ran again; 0 when it ran all of its part.
     """
 
     suite: str
@@ -125,6 +126,7 @@ class ShardResult:
     services: tuple[ServiceTime, ...] = ()
     notes: tuple[str, ...] = ()
     service_tails: tuple[ServiceTail, ...] = ()
+    rerun_of: int = 0
 
     @property
     def label(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
+from ci_itest.model.history import CaseTimings
 from ci_itest.planning.costs import Costs
 from ci_itest.planning.division import Division, Suite, as_division, divide
 from ci_itest.planning.packing import Packing, improve, place_rest
@@ -66,6 +67,21 @@ def homes_of(division: Division) -> dict[str, list[tuple[str, int]]]:
             work = division.files[piece.file]
             homes.setdefault(work.file, []).append((work.starts[piece.begin], shard))
     return {file: sorted(places) for file, places in homes.items()}
+
+
+def homes_in(timings: Iterable[CaseTimings]) -> dict[str, list[tuple[str, int]]]:
+    """Where the newest recorded run had the cases; {} when it does not tell."""
+    timings = sorted((timing for timing in timings if timing.runs), key=lambda timing: timing.case)
+    newest = max((timing.runs[0].started_at for timing in timings), default="")
+    homes: dict[str, list[tuple[str, int]]] = {}
+    for timing in timings:
+        run = timing.runs[0]
+        if run.started_at != newest or not run.shard:
+            continue
+        places = homes.setdefault(timing.case.file, [])
+        if not places or places[-1][1] != run.shard:
+            places.append((timing.case.name if places else "", run.shard))
+    return homes
 
 
 def home_of(places: Sequence[tuple[str, int]], name: str) -> int:

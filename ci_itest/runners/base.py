@@ -113,6 +113,9 @@ class Runner(Protocol):
     def count_cases(self, file: Path) -> int:
         """How many cases the text of a file shows, 0 when it cannot be told."""
 
+    def groups(self, file: Path) -> Mapping[str, str]:
+        """Group of each function, and of the file under "", whose cases must share a shard; by the text alone."""
+
     def tool_environment(
         self, settings: SuiteSettings, *, root: Path, environment: Mapping[str, str]
     ) -> dict[str, str]:

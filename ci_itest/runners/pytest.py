@@ -18,6 +18,7 @@ from ci_itest.planning.partition import claiming_shard
 from ci_itest.process import output_of
 from ci_itest.runners.base import Counts, Launch, RunnerResult, ShardRequest
 from ci_itest.runners.pytest_files import shown_cases, suite_files
+from ci_itest.runners.pytest_groups import xdist_groups
 from ci_itest.runners.pytest_results import count_results, read_results
 from ci_itest.wire import write_whole
 
@@ -80,6 +81,9 @@ class PytestRunner:
 
     def count_cases(self, file: Path) -> int:
         return shown_cases(file)
+
+    def groups(self, file: Path) -> Mapping[str, str]:
+        return xdist_groups(file)
 
     def tool_environment(
         self, settings: SuiteSettings, *, root: Path, environment: Mapping[str, str]

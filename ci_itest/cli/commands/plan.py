@@ -134,6 +134,7 @@ def _known(store: HistoryStore | None, suite: str, config: Config, place: Place)
     """What history knows of a suite; nothing, with a loud line, when it cannot be read."""
     from ci_itest.errors import HistoryError
     from ci_itest.flows.plan import Known
+    from ci_itest.planning.sticky import homes_in
 
     if store is None:
         return Known()
@@ -144,7 +145,7 @@ def _known(store: HistoryStore | None, suite: str, config: Config, place: Place)
     except HistoryError as error:
         say(f"warning: {error.message} This run plans without history.")
         return Known()
-    return Known(timings, tuple(shard for shard in accuracy if shard.suite == suite))
+    return Known(timings, tuple(shard for shard in accuracy if shard.suite == suite), homes_in(timings))
 
 
 def kept_plan(path: Path, run_id: str) -> Plan | None:

@@ -47,6 +47,13 @@ if TYPE_CHECKING:
     help='Cores this shard may count on for workers = "auto".  [default: all of this machine]',
 )
 @click.option(
+    "--earlier",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".ci-itest/earlier"),
+    show_default=True,
+    help="Folder with bundles of earlier attempts; a later one runs what failed or never ran there.",
+)
+@click.option(
     "--progress",
     type=click.Choice(["lines", "json"]),
     default="lines",
@@ -61,6 +68,7 @@ def command(
     index: int,
     suite: str,
     bundle: Path | None,
+    earlier: Path,
     cores: int | None,
     progress: str,
 ) -> int:
@@ -77,6 +85,7 @@ def command(
     plan = _plan(plan_file, config, place)
     settings = _suite_settings(config, plan, suite=suite, index=index)
     attempt = place.context.run_attempt if place.context else 1
+    only, rerun_of = _rerun(earlier, plan, settings, suite=suite, index=index, attempt=attempt)
     folder = BundleFolder((bundle or Path(".ci-itest") / bundle_name(suite, index, run_attempt=attempt)).resolve())
     job = ShardJob(
         plan=plan,
@@ -89,6 +98,8 @@ def command(
         run_attempt=attempt,
         mirror=config.settings.images.mirror,
         cores=cores or building.cores(),
+        only=only,
+        rerun_of=rerun_of,
     )
     report = _json_report if progress == "json" else building.plain_console(shows_output=True)
     tools = Tools(
@@ -104,6 +115,27 @@ def verdicts_of(result: ShardResult) -> Counter[Verdict]:
     from ci_itest.flows.merge import case_results
 
     return Counter(case.verdict for case in case_results(result))
+
+
+def _rerun(
+    folder: Path, plan: Plan, settings: SuiteSettings, *, suite: str, index: int, attempt: int
+) -> tuple[tuple[str, ...], int]:
+    """What a later attempt runs again, and the attempt it builds on; () and 0 where it runs all of its part."""
+    from ci_itest.flows.bundles import read_bundles
+    from ci_itest.flows.rerun import cases_to_run, earlier_attempt
+    from ci_itest.runners.registry import runner_named
+
+    if attempt == 1 or settings.rerun == "all":
+        return (), 0
+    found = read_bundles(folder, runner_of=lambda _: runner_named(settings.runner))
+    earlier = earlier_attempt(found.shards, suite=suite, index=index, plan_digest=plan.digest, before=attempt)
+    only = cases_to_run(earlier) if earlier else ()
+    if earlier is None or not only:
+        say(f"Attempt {attempt}: all of the shard runs; no failure of an earlier attempt can be read here.")
+        return (), 0
+    total, before = len(earlier.collected), earlier.run_attempt
+    say(f"Attempt {attempt} runs the {len(only)} of {total} cases that failed or never ran in attempt {before}.")
+    return only, earlier.run_attempt
 
 
 def _plan(path: Path, config: Config, place: building.Place) -> Plan:
