@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +15,18 @@ from ci_itest.errors import UsageError
 from ci_itest.process import output_of
 
 _FETCH_SECONDS = 300.0
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+# Editable installs put a folder on the path, or a finder with a mapping of packages to their folders.
+_IMPORTED_FROM = """
+import json, os, sys
+found = [path for path in sys.path if path]
+for name in list(sys.modules):
+    if name.startswith("__editable__"):
+        mapping = getattr(sys.modules[name], "MAPPING", {})
+        found += [os.path.dirname(path) for path in mapping.values()]
+print(json.dumps(found))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +55,28 @@ def checkout_of(folder: Path, *, environment: Mapping[str, str]) -> Checkout | N
     return Checkout(Path(lines[0]), lines[1], code == 0 and not changes.strip(), environment)
 
 
-def origin_of(checkout: Checkout) -> str:
-    """The address of the remote `origin`, "" without one."""
-    code, output = _git(checkout.top, checkout.environment, "remote", "get-url", "origin")
-    return output.strip() if code == 0 else ""
+def remotes_of(checkout: Checkout) -> dict[str, str]:
+    """Name and address of every remote, `origin` first."""
+    code, output = _git(checkout.top, checkout.environment, "remote", "-v")
+    parts = [line.split() for line in output.splitlines()] if code == 0 else []
+    named = {part[0]: part[1] for part in parts if len(part) > 1}
+    return dict(sorted(named.items(), key=lambda item: item[0] != "origin"))
+
+
+def paths_into(checkout: Checkout, python: str) -> tuple[str, ...]:
+    """Folders of the checkout that this Python imports from, relative to its top: what `pip install -e` left."""
+    code, output = _output([python, "-c", _IMPORTED_FROM], checkout.top, checkout.environment)
+    lines = output.splitlines()
+    try:
+        found = json.loads(lines[-1]) if code == 0 and lines else []
+    except ValueError:
+        found = []
+    inside = [Path(path).relative_to(checkout.top) for path in found if Path(path).is_relative_to(checkout.top)]
+    return tuple(dict.fromkeys(path.as_posix() for path in inside if "site-packages" not in path.parts))
 
 
 @contextlib.contextmanager
-def worktree(checkout: Checkout, commit: str, *, refs: tuple[str, ...] = ()) -> Iterator[Path]:
+def worktree(checkout: Checkout, commit: str, *, remote: str = "origin", refs: tuple[str, ...] = ()) -> Iterator[Path]:
     """The commit's files in a folder of their own while the block runs; removed after it.
 
     Args:
@@ -55,39 +84,62 @@ def worktree(checkout: Checkout, commit: str, *, refs: tuple[str, ...] = ()) -> 
             (`refs/pull/5/merge`).
 
     Raises:
-        UsageError: The commit is not to be had, as after a squash merge.
+        UsageError: The commit is not to be had, as after a squash merge, or is none.
     """
-    if not _has(checkout, commit) and not _fetched(checkout, commit, refs):
+    if not _COMMIT.fullmatch(commit):
+        # It comes out of a document: git would take some texts for an option.
+        raise UsageError(f"The recording names no commit, but {commit[:100]!r}.")
+    if not _has(checkout, commit) and not _fetched(checkout, commit, remote, refs):
         raise UsageError(
-            f"Commit {commit[:12]} is not in this repository, and origin does not give it.",
+            f"Commit {commit[:12]} is not in this repository, and {remote} does not give it.",
             hint="It may be gone after a squash merge or a force push. `--here` replays on the tree as it is.",
         )
-    folder = checkout.top / ".ci-itest" / "worktrees" / commit[:16]
-    _removed(checkout, folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    trees = checkout.top / ".ci-itest" / "worktrees"
+    trees.mkdir(parents=True, exist_ok=True)
     (checkout.top / ".ci-itest" / ".gitignore").write_text("*\n")
-    code, output = _git(checkout.top, checkout.environment, "worktree", "add", "--detach", str(folder), commit)
-    if code != 0:
-        raise UsageError(f"git cannot check out {commit[:12]}: {output.strip().splitlines()[-1:]}.")
+    _sweep(checkout, trees)
+    folder = trees / f"{commit[:12]}-{os.getpid()}"
     try:
+        code, output = _git(checkout.top, checkout.environment, "worktree", "add", "--detach", str(folder), commit)
+        if code != 0:
+            last = (output.strip().splitlines() or [""])[-1]
+            raise UsageError(f"git cannot check out {commit[:12]}: {last}")
         yield folder
     finally:
-        _removed(checkout, folder)
+        _remove(checkout, folder)
 
 
 def _has(checkout: Checkout, commit: str) -> bool:
     return _git(checkout.top, checkout.environment, "cat-file", "-e", f"{commit}^{{commit}}")[0] == 0
 
 
-def _fetched(checkout: Checkout, commit: str, refs: tuple[str, ...]) -> bool:
+def _fetched(checkout: Checkout, commit: str, remote: str, refs: tuple[str, ...]) -> bool:
     for wanted in (commit, *refs):
-        _git(checkout.top, checkout.environment, "fetch", "--quiet", "--no-tags", "origin", wanted)
+        _git(checkout.top, checkout.environment, "fetch", "--quiet", "--no-tags", remote, wanted)
         if _has(checkout, commit):
             return True
     return False
 
 
-def _removed(checkout: Checkout, folder: Path) -> None:
+def _sweep(checkout: Checkout, trees: Path) -> None:
+    """Remove what a replay left that was killed; another that runs now keeps its own."""
+    for folder in trees.iterdir():
+        owner = folder.name.rpartition("-")[2]
+        if owner.isdigit() and not _is_alive(int(owner)):
+            _remove(checkout, folder)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _remove(checkout: Checkout, folder: Path) -> None:
     if folder.exists():
         _git(checkout.top, checkout.environment, "worktree", "remove", "--force", str(folder))
         shutil.rmtree(folder, ignore_errors=True)
@@ -96,5 +148,8 @@ def _removed(checkout: Checkout, folder: Path) -> None:
 
 def _git(folder: Path, environment: Mapping[str, str], *arguments: str) -> tuple[int, str]:
     # A question for a password would wait for ever.
-    quiet = {**environment, "GIT_TERMINAL_PROMPT": "0"}
-    return output_of(["git", *arguments], directory=folder, environment=quiet, within_seconds=_FETCH_SECONDS)
+    return _output(["git", *arguments], folder, {**environment, "GIT_TERMINAL_PROMPT": "0"})
+
+
+def _output(command: list[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    return output_of(command, directory=folder, environment=environment, within_seconds=_FETCH_SECONDS)
