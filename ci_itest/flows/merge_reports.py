@@ -38,6 +38,7 @@ class ReadReport:
         label: Its path as far as it differs from the others'.
         rows: Its tests in the table, retries taken together.
         is_counted: False for a file that is the same as another.
+        has_remarks: Whether anything of it had to be mended or noted.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class ReadReport:
     counts: ElementCounts
     rows: range
     is_counted: bool = True
+    has_remarks: bool = False
 
 
 @dataclass(slots=True)
@@ -206,7 +208,16 @@ class _Merge:
 
     def _add_report(self, file: ReportFile, label: str, rows: range, *, is_counted: bool = True) -> None:
         self._reports.append(
-            ReadReport(file.path, label, file.state, file.problem, file.counts, rows, is_counted=is_counted)
+            ReadReport(
+                file.path,
+                label,
+                file.state,
+                file.problem,
+                file.counts,
+                rows,
+                is_counted=is_counted,
+                has_remarks=bool(file.remarks),
+            )
         )
 
     def _note(self, text: str) -> None:

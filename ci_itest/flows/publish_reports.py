@@ -126,6 +126,7 @@ def _sources(merged: MergedReports) -> Iterator[MergedSource]:
                 counts=report.counts,
                 cases=partial(_results, merged.cases, report.rows),
                 attempt=merged.run.run_attempt,
+                problem_is_its_end="cut off" in report.problem and not report.has_remarks,
             )
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ROOT_PREFIX = "testsuites."
 """What properties start with that stood on a file's root element."""
 
+_LARGE = 4 * 1024 * 1024
+"""Bytes from which on a cut file is not mended first: that takes several times its size."""
+
 _SUITES = frozenset({"testsuites", "testsuite", "testcase"})
 
 
@@ -35,6 +38,7 @@ class MergedSource:
         label: What to call it.
         shard: What ran it, "" where nothing is known.
         attempt: Of the run.
+        problem_is_its_end: Whether the file is well-formed up to where it is cut off.
         cases: What the reader made of it, asked for only where the file itself cannot be taken.
     """
 
@@ -45,6 +49,7 @@ class MergedSource:
     cases: Callable[[], Iterable[CaseResult]]
     shard: str = ""
     attempt: int = 1
+    problem_is_its_end: bool = False
 
 
 def merged_junit(sources: Iterable[MergedSource], *, name: str = "ci-itest") -> Iterator[bytes]:
@@ -96,6 +101,9 @@ def _roots(source: MergedSource) -> list[_Element]:
             return [_plain(etree.fromstring(data, _parser(recover=False)))]
         except (etree.LxmlError, ValueError):
             pass
+    if len(data) > _LARGE and source.problem_is_its_end:
+        root = etree.fromstring(data, _parser(recover=True))
+        return [_plain(root)] if root is not None else []
     try:
         found = (etree.fromstring(document, _parser(recover=True)) for document in mended(data).documents)
         return [_plain(root) for root in found if root is not None]

@@ -98,6 +98,12 @@ def _read(path: Path, chunks: Iterator[bytes], digest: Any, limits: _Limits) -> 
         _stream(collector, kept(), encoding=declared_encoding(first))
         state = FileState.READ
     except (expat.ExpatError, UnicodeError, _EntitiesError) as error:
+        if isinstance(error, expat.ExpatError) and error.code in _AT_THE_END and collector.has_report:
+            # All of it is well-formed up to its end: there is nothing to mend.
+            _note_cut_tag(collector, b"".join(read[-2:]))
+            collector.finish()
+            problem = _cut_words(collector)
+            return _report_file(path, collector, FileState.REPAIRED, problem, remarks, digest.hexdigest())
         for chunk in chunks:
             read.append(chunk)
             if len(read) * _CHUNK > MAX_MENDED_BYTES:
@@ -178,6 +184,17 @@ def _second_chance(data: bytes, limits: _Limits) -> tuple[Collector, FileState, 
     return collector, FileState.REPAIRED, problem, remarks
 
 
+def _note_cut_tag(collector: Collector, tail: bytes) -> None:
+    """Start the case in whose start tag the bytes end: it has begun, and nobody knows how it ended."""
+    if collector.is_open and (tag := cut_tag(tail)) and tag[0].rpartition(":")[2].lower() == "testcase":
+        collector.start(*tag)
+
+
+def _cut_words(collector: Collector) -> str:
+    count = len(collector.cases)
+    return f"it is cut off after {count:,} test {'case' if count == 1 else 'cases'}"
+
+
 def _read_documents(collector: Collector, repaired: Mended, remarks: list[str]) -> tuple[bool, bool]:
     """Whether a document was cut off, and whether one is broken in its middle."""
     is_cut = False
@@ -199,8 +216,7 @@ def _read_documents(collector: Collector, repaired: Mended, remarks: list[str]) 
                         following = following[following.index(b"<") :]
                     rest = following
                 elif error.code in _AT_THE_END:
-                    if collector.is_open and (tag := cut_tag(rest)) and tag[0].lower() == "testcase":
-                        collector.start(*tag)
+                    _note_cut_tag(collector, rest)
                     is_cut = is_cut or collector.has_report
                     rest = b""
                 else:

@@ -179,7 +179,9 @@ def report_view(
         sign=sign,
         verdict=verdict,
         headline=_headline(conclusion, counts, run.findings, len(causes)),
-        subline=_subline(counts, reported, wall) if len(cases) or shards else "",
+        subline=_subline(counts, reported, _took(wall, is_work=file_labels is not None))
+        if len(cases) or shards
+        else "",
         reason=bypass_reason,
         counts=counts,
         counts_words=result_counts_words(counts),
@@ -263,8 +265,13 @@ def _shards_reported(run: Run, shard_count: int) -> str:
     return f"{number(len(run.shards))} of {plural(shard_count, 'shard')}"
 
 
-def _subline(counts: Counts, shards_reported: str, wall: float) -> str:
-    return f"{plural(counts.total, 'test')} in {shards_reported}, {duration(wall)}"
+def _subline(counts: Counts, parts_reported: str, took: str) -> str:
+    return f"{plural(counts.total, 'test')} in {parts_reported}, {took}"
+
+
+def _took(seconds: float, *, is_work: bool) -> str:
+    """How long a run took; of files nobody knows what ran beside what, so their tests' work is told."""
+    return f"{duration(seconds)} of work" if is_work else duration(seconds)
 
 
 def _facts(run: Run, links: Links) -> tuple[Fact, ...]:
