@@ -1,5 +1,8 @@
 """A GitHub that keeps state: the part of its REST API that ci-itest talks to, on loopback.
 
+Every request and every answer is judged by GitHub's own OpenAPI description; `running()` ends with an AssertionError
+when one does not agree. Only faults that a test plans are beyond it.
+
 In a test: `with running() as github:`, then `github.url`, `github.token`, and the methods that make things happen.
 As a program: `python -m tests.helpers.github --port 0 --state FILE` prints its address on the first line and keeps
 its whole state in FILE as JSON; it starts from FILE when that is there. Then `GET /_double/state` tells the state,
@@ -23,6 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode
 
+from tests.helpers.github_judge import Exchange, Judge
 from tests.helpers.github_shapes import Json, Shapes, error, sha_of
 
 ACTIONS = "github-actions[bot]"
@@ -153,6 +157,7 @@ class GitHub:
         self.faults: list[Fault] = []
         self.lock = threading.RLock()
         self.ended = threading.Event()
+        self.judge = Judge(self.repository)
         self._file = file
         self._now = now
 
@@ -577,6 +582,9 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
                 headers = {"ETag": tag, **headers}
                 if self.headers.get("If-None-Match") == tag:
                     status, body = 304, b""
+            is_planned = fault is not None and bool(fault.status or fault.body)
+            if not is_planned and not path.startswith(STORAGE):
+                github.judge.waiting.append(Exchange(self.command, path, query, sent, status, body, headers))
             with github.lock:
                 request = {"method": self.command, "path": path, "query": query, "status": status, "under": self.under}
                 github.state["requests"].append(request | {"authorization": "Authorization" in self.headers})
@@ -710,6 +718,8 @@ def running(state: Json | None = None) -> Iterator[GitHub]:
     seconds = iter(range(1, 1_000_000))
     with serving(GitHub(state, now=lambda: at(60) + timedelta(seconds=next(seconds)))) as github:
         yield github
+    github.judge.finish()
+    assert not github.judge.violations, "\n".join(github.judge.violations)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -121,6 +121,7 @@ class Shapes:
             **dict.fromkeys(counts, 0),
             "created_at": "2020-01-01T00:00:00Z",
             "updated_at": "2020-01-01T00:00:00Z",
+            "user_view_type": "public",
         }
 
     def small_repository(self, full_name: str, repository_id: int) -> Json:

@@ -6,16 +6,29 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from ci_itest.errors import GitHubError
 from ci_itest.github.api import GitHubApi
+from tests.helpers.github import new_state, running
+from tests.helpers.github_judge import Exchange, Judge
+from tests.helpers.github_shapes import Shapes
 
+COMMENTS = "/repos/acme/shop/issues/5/comments"
+COMMENT_FACT = {
+    "id": 7,
+    "issue": 5,
+    "author": "alice",
+    "body": "x",
+    "created_at": "2026-03-02T09:00:00Z",
+    "updated_at": "2026-03-02T09:00:00Z",
+}
 ROOT = Path(__file__).parents[3]
 
 
@@ -95,3 +108,70 @@ def test_the_state_can_be_changed_from_outside(tmp_path: Path) -> None:
         assert api(url).pull_request(5).labels == ("bug",)
 
     assert list(state["pulls"]) == ["5"]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "words"),
+    [
+        (lambda answer: answer.pop("created_at"), "created_at"),
+        (lambda answer: answer.update(id="7"), "'7' is not of type 'integer'"),
+    ],
+    ids=["a field is missing", "a field has another type"],
+)
+def test_an_answer_that_githubs_description_does_not_know_is_seen(
+    break_it: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    answer = Shapes("https://api.github.com", new_state()["repository"]).comment(COMMENT_FACT)
+    break_it(answer)
+
+    violations = judged("POST", COMMENTS, {"body": "x"}, status=201, answer=answer)
+
+    assert len(violations) == 1
+    assert words in violations[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        (COMMENTS, {"text": "x"}),
+        ("/repos/acme/shop/check-runs", {"name": "x"}),
+        (
+            "/repos/acme/shop/check-runs",
+            {
+                "name": "x",
+                "head_sha": "2" * 40,
+                "output": {
+                    "title": "x",
+                    "summary": "x",
+                    "annotations": [
+                        {"path": "a", "start_line": 1, "end_line": 1, "annotation_level": "failure", "message": "x"}
+                    ]
+                    * 51,
+                },
+            },
+        ),
+    ],
+    ids=["no body", "no commit", "51 annotations"],
+)
+def test_a_request_that_githubs_description_does_not_know_is_seen(path: str, sent: dict[str, object]) -> None:
+    assert len(judged("POST", path, sent, status=500, answer={})) == 1
+
+
+def test_an_operation_that_github_does_not_have_is_seen() -> None:
+    assert judged("GET", "/repos/acme/shop/comments-of-everybody", {}, status=200, answer={}) == [
+        "GET /repos/acme/shop/comments-of-everybody: GitHub has no such operation"
+    ]
+
+
+def test_a_double_that_strays_from_the_description_fails_the_test() -> None:
+    with pytest.raises(AssertionError, match="GitHub has no such operation"), running() as github:
+        requests.get(f"{github.url}/nowhere", timeout=5)
+
+
+def judged(method: str, path: str, sent: dict[str, object], *, status: int, answer: dict[str, Any]) -> list[str]:
+    judge = Judge("acme/shop")
+    judge.waiting.append(
+        Exchange(method, path, "", json.dumps(sent).encode(), status, json.dumps(answer).encode(), headers={})
+    )
+    judge.finish()
+    return judge.violations
