@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,14 +24,22 @@ IS_MAIN = main_branch("main")
 REFUSED = "redis.exceptions.ConnectionError: Error 111 connecting to 127.0.0.1:41733. Connection refused."
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[HistoryStore]:
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """History of 60 runs: `test_race` recovers in every fourth, `test_old` is broken since the 58th."""
-    with SqlHistory.open(tmp_path / "history.sqlite") as history:
+    path = tmp_path_factory.mktemp("learned") / "history.sqlite"
+    with SqlHistory.open(path) as history:
         for number in range(60):
             race = (FAILED, PASSED) if number % 4 == 3 else (PASSED,)
             old = (FAILED, FAILED) if number >= 58 else (PASSED,)
             keep(history, one_run(number, result("test_race", *race), result("test_old", *old)))
+    return path
+
+
+@pytest.fixture
+def store(learned: Path, tmp_path: Path) -> Iterator[HistoryStore]:
+    """A copy of that history for one test."""
+    with SqlHistory.open(shutil.copy(learned, tmp_path)) as history:
         yield history
 
 
