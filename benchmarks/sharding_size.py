@@ -144,7 +144,9 @@ def _collect_ours(root: Path, files: list[str]) -> tuple[float, str]:
         environment=dict(os.environ),
     )
     launch = PytestRunner().launch(request)
-    seconds, output = _cpu_seconds(list(launch.command), root, {**os.environ, **launch.environment})
+    # CPU seconds grow with what else the cores do; the least of three is nearest to the program's own.
+    runs = [_cpu_seconds(list(launch.command), root, {**os.environ, **launch.environment}) for _ in range(3)]
+    seconds, output = min(runs)
     return seconds, _last_words(output)
 
 

@@ -30,8 +30,14 @@ _LEAST_COMPARED = 10
 _GONE_AFTER = 3
 """A case that none of the suite's newest so many runs measured, though they measured others of its file, is gone."""
 
-Values = list[tuple[str, float]]
-"""A case's measurements: start of the run, seconds; the newest first."""
+_LEAST_IN_SHARD = 30
+"""Cases that a shard's own speed needs; of fewer the run's stands for it."""
+
+Values = list[tuple[str, int, float]]
+"""A case's measurements: start of the run, shard (0 for unknown), seconds; the newest first."""
+
+Speeds = Mapping[tuple[str, int], float]
+"""How much longer than usual a run's cases took, by its start and shard; shard 0 stands for the whole run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +47,13 @@ class Estimates:
     Attributes:
         seconds: Expected seconds of each case, without the setup of its file.
         setup: What files set up once.
-        speeds: How much longer than usual each run took, by its start.
+        speeds: How much longer than usual each run and shard took.
         rejected: Measurements that cannot be, each in words.
     """
 
     seconds: Mapping[CaseId, float]
     setup: LearnedSetup
-    speeds: Mapping[str, float]
+    speeds: Speeds
     rejected: tuple[str, ...] = ()
 
 
@@ -83,31 +89,43 @@ def weighted_median(values: Iterable[tuple[float, float]]) -> float:
     return ordered[-1][0]
 
 
-def run_speeds(cases: Iterable[Values]) -> dict[str, float]:
-    """How much longer than usual each run's cases took, 1 for a usual run; runs are named by their start.
+def run_speeds(cases: Iterable[Values]) -> Speeds:
+    """How much longer than usual the cases of each run, and of each shard in it, took; 1 for a usual one.
 
-    A slow machine, or one shared with others, makes all cases longer. The longest cases decide, each by its seconds.
+    A slow machine, or one shared with others, makes all cases longer, and a shard that had too much to do at once
+    makes its own longer: planned by as they are, such times swing from run to run. The longest cases decide, each by
+    its seconds.
     """
-    compared = [(sorted(seconds for _, seconds in runs)[len(runs) // 2], runs) for runs in cases if len(runs) > 1]
+    # Of an even number the lower middle one: machines are slowed down, never sped up.
+    compared = [
+        (sorted(seconds for *_, seconds in runs)[(len(runs) - 1) // 2], runs) for runs in cases if len(runs) > 1
+    ]
     compared = [entry for entry in compared if entry[0] > 0]
     compared.sort(key=lambda entry: -entry[0])
-    ratios: dict[str, list[tuple[float, float]]] = {}
+    ratios: dict[tuple[str, int], list[tuple[float, float]]] = {}
     for usual, runs in compared[:_SPEED_CASES]:
-        for run, seconds in runs:
-            ratios.setdefault(run, []).append((seconds / usual, usual))
+        for run, shard, seconds in runs:
+            for key in {(run, 0), (run, shard)}:
+                ratios.setdefault(key, []).append((seconds / usual, usual))
     return {
-        run: speed
-        for run, found in sorted(ratios.items())
-        if len(found) >= _LEAST_COMPARED and (speed := weighted_median(found)) > 0
+        key: speed
+        for key, found in sorted(ratios.items())
+        if len(found) >= (_LEAST_IN_SHARD if key[1] else _LEAST_COMPARED) and (speed := weighted_median(found)) > 0
     }
 
 
-def _expected(runs: Values, speeds: Mapping[str, float]) -> float:
+def _speed(speeds: Speeds, run: str, shard: int) -> float:
+    return speeds.get((run, shard)) or speeds.get((run, 0), 1.0)
+
+
+def _expected(runs: Values, speeds: Speeds) -> float:
     if len(runs) == 1:
-        return runs[0][1] / speeds.get(runs[0][0], 1.0)
+        run, shard, seconds = runs[0]
+        return seconds / _speed(speeds, run, shard)
     newest = _days(runs[0][0])
     return weighted_median(
-        (seconds / speeds.get(run, 1.0), 0.5 ** ((newest - _days(run)) / HALF_LIFE_DAYS)) for run, seconds in runs
+        (seconds / _speed(speeds, run, shard), 0.5 ** ((newest - _days(run)) / HALF_LIFE_DAYS))
+        for run, shard, seconds in runs
     )
 
 
@@ -119,8 +137,8 @@ def _days(started_at: str) -> float:
 def _values(timing: CaseTimings, setup: LearnedSetup) -> Values:
     excess = setup.excess.get(timing.case)
     if excess is None:
-        return [(run.started_at, run.seconds) for run in timing.runs]
-    return [(run.started_at, max(0.0, run.seconds - excess.get(run.started_at, 0.0))) for run in timing.runs]
+        return [(run.started_at, run.shard, run.seconds) for run in timing.runs]
+    return [(run.started_at, run.shard, max(0.0, run.seconds - excess.get(run.started_at, 0.0))) for run in timing.runs]
 
 
 def _usable(timings: Iterable[CaseTimings], limit_seconds: float, rejected: list[str]) -> Iterable[CaseTimings]:

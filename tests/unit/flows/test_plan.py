@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from ci_itest.errors import NothingToRunError, PlanError
 from ci_itest.flows.plan import Known, PlanRequest, make_plan
 from ci_itest.model.history import CaseTimings, ShardAccuracy
 from ci_itest.model.plan import Plan, SuitePlan
-from ci_itest.model.settings import Seconds, SuiteSettings
+from ci_itest.model.settings import Seconds, ServiceSettings, SuiteSettings
 from ci_itest.runners.registry import runner_named
 from ci_itest.wire import decode_document, encode_document
 from tests.helpers.plans import timings
@@ -153,3 +154,53 @@ def test_equal_histories_in_any_order_give_the_same_digest(root: Path) -> None:
     second = plan_of(root, SuiteSettings(shards=2), files=SUITE, history=KNOWN[::-1])
 
     assert first.digest == second.digest
+
+
+SERVICES = {
+    "postgres": ServiceSettings(image="postgres:16"),
+    "search": ServiceSettings(image="opensearchproject/opensearch:2", only_for=("tests/test_a.py",), needs=("queue",)),
+    "queue": ServiceSettings(image="redis:7", only_for=("tests/none/**",)),
+}
+
+
+def test_a_shard_starts_only_the_services_its_files_need(root: Path) -> None:
+    suite = only(plan_of(root, SuiteSettings(shards=2, services=SERVICES), files=SUITE, history=KNOWN))
+
+    assert {shard.files: shard.services for shard in suite.shards} == {
+        ("tests/test_a.py",): ("postgres", "queue", "search"),
+        ("tests/test_b.py", "tests/test_c.py"): ("postgres",),
+    }
+
+
+def test_services_for_all_files_are_not_told_apart(root: Path) -> None:
+    services = {"postgres": SERVICES["postgres"]}
+
+    suite = only(plan_of(root, SuiteSettings(shards=2, services=services), files=SUITE, history=KNOWN))
+
+    assert [shard.services for shard in suite.shards] == [None, None]
+
+
+def test_cases_of_one_xdist_group_share_a_shard(root: Path) -> None:
+    grouped = 'import pytest\npytestmark = pytest.mark.xdist_group("db")\ndef test_it(): pass\n'
+    files = {**SUITE, "tests/test_a.py": grouped, "tests/test_b.py": grouped}
+
+    suite = only(plan_of(root, SuiteSettings(shards=2), files=files, history=KNOWN))
+
+    assert ("tests/test_a.py", "tests/test_b.py") in [shard.files for shard in suite.shards]
+
+
+def test_a_long_file_is_cut_where_cases_may_part(root: Path) -> None:
+    history = tuple(timings("tests/test_a.py", 30.0, name=f"test_{name}") for name in "abcd")
+
+    suite = only(
+        plan_of(root, SuiteSettings(shards=2, keep_together="case"), files={"tests/test_a.py": PASSES}, history=history)
+    )
+
+    units = sorted((unit for shard in suite.shards for unit in shard.units), key=lambda unit: unit.first)
+    assert [(units[0].first, units[0].until), (units[-1].first, units[-1].until)] == [
+        ("", units[0].until),
+        (units[-1].first, ""),
+    ]
+    assert all(earlier.until == later.first for earlier, later in pairwise(units))
+    assert sum(unit.holds("test_never_seen") for unit in units) == 1
+    assert suite.divided_files == {"tests/test_a.py"}

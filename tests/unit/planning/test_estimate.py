@@ -44,7 +44,7 @@ def test_a_slow_run_counts_by_its_speed() -> None:
     slow = [history(f"test_{number}", 2.0 * number, 1.0 * number, 1.0 * number) for number in range(1, 20)]
     found = estimate(slow)
 
-    assert found.speeds["2026-01-30T00:00:00+00:00"] == 2.0
+    assert found.speeds["2026-01-30T00:00:00+00:00", 0] == 2.0
     assert found.seconds[case("a.py", "test_7")] == 7.0
 
 
@@ -122,4 +122,26 @@ def test_the_order_of_the_history_never_matters(timings: list[CaseTimings]) -> N
 
 
 def test_a_run_without_compared_cases_has_no_speed() -> None:
-    assert run_speeds([[("2026-01-01", 3.0)]]) == {}
+    assert run_speeds([[("2026-01-01", 0, 3.0)]]) == {}
+
+
+def test_an_overloaded_shard_does_not_make_its_cases_longer() -> None:
+    """Times of one overloaded shard are up to 1.6 times too long; planned by, they would swing from run to run."""
+
+    def measured(number: int) -> CaseTimings:
+        shard = number % 2 + 1
+        runs = (
+            RunTiming("2026-01-20T00:00:00+00:00", 0.0, 8.0 if shard == 1 else 5.0, 0.0, shard),
+            RunTiming("2026-01-19T00:00:00+00:00", 0.0, 5.0, 0.0, shard),
+        )
+        return CaseTimings(case("a.py", f"test_{number:03}"), runs)
+
+    found = estimate([measured(number) for number in range(100)])
+
+    assert set(found.seconds.values()) == {5.0}
+
+
+def test_a_shard_of_few_cases_has_no_speed_of_its_own() -> None:
+    runs = [[("2026-01-02", 3, 9.0), ("2026-01-01", 1, 3.0)] for _ in range(20)]
+
+    assert set(run_speeds(runs)) == {("2026-01-02", 0), ("2026-01-01", 0)}
