@@ -254,8 +254,8 @@ class Collector:
 
     def _note_start(self, attributes: dict[str, str]) -> None:
         started = attributes.get("timestamp", "")
-        # jest-junit and gtest write 1970 for what never ran.
-        if started and not started.startswith("1970") and (not self.started_at or started < self.started_at):
+        # jest-junit and gtest write 1970 for what never ran, Go the year 1; others no date at all.
+        if "1980" < started[:4] <= "2200" and (not self.started_at or started < self.started_at):
             self.started_at = started
 
     def _start_suite(self, attributes: dict[str, str]) -> None:
