@@ -361,7 +361,7 @@ class _Run:
             platform=sys.platform,
             machine=platform.machine(),
             cores=self._job.cores,
-            memory_bytes=_memory_bytes(),
+            memory_bytes=memory_bytes(),
             tool_version=__version__,
             root=self._job.plan.root,
             seed=self._request.seed,
@@ -459,7 +459,7 @@ def _masked(settings: SuiteSettings, mask: Masker) -> SuiteSettings:
     return replace(settings, environment={name: mask(value) for name, value in settings.environment.items()})
 
 
-def _memory_bytes() -> int:
+def memory_bytes() -> int:
     """Of the machine, 0 where it cannot be asked."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
