@@ -13,7 +13,7 @@ import click
 from ci_itest.cli import building
 from ci_itest.cli.console import Report, say
 from ci_itest.cli.options import settings_options
-from ci_itest.errors import UsageError
+from ci_itest.errors import PlanError, UsageError
 
 if TYPE_CHECKING:
     from ci_itest.config.reader import Config
@@ -145,9 +145,19 @@ def _plan(path: Path, config: Config, place: building.Place) -> Plan:
     from ci_itest.wire import read_document
 
     if path.exists():
-        return read_document(path, Plan)
+        return _of_this_commit(read_document(path, Plan), place)
     say(f"There is no plan {path}: the division is made here from the history at hand.")
     return new_plan(config, place, run_id=place.context.run_id if place.context else building.local_run_id())
+
+
+def _of_this_commit(plan: Plan, place: building.Place) -> Plan:
+    """The plan; PlanError when it was made for another commit, whose files may be others."""
+    if plan.commit and place.commit and plan.commit != place.commit:
+        raise PlanError(
+            f"The plan is of commit {plan.commit[:12]}, and this is {place.commit[:12]}.",
+            hint="Plan and run the same commit; a plan left from an earlier run can be removed.",
+        )
+    return plan
 
 
 def _suite_settings(config: Config, plan: Plan, *, suite: str, index: int) -> SuiteSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ GITHUB = {
 }
 
 
-def run_document(root: Path) -> dict[str, dict[str, str]]:
+def run_document(root: Path) -> dict[str, dict[str, Any]]:
     run = json.loads((root / ".ci-itest" / "latest" / "report" / "run.json").read_text())
     return {case["case"]["name"]: case for case in run["cases"]}
 
@@ -112,3 +113,27 @@ def _run_shard(root: Path, index: int, *, attempt: int, **variables: str) -> str
     bundle = f".ci-itest/bundles/ci-itest-main-{index}-a{attempt}"
     arguments = ("run-shard", "--shard", str(index), "--bundle", bundle)
     return ci_itest(*arguments, root=root, **GITHUB, GITHUB_RUN_ATTEMPT=str(attempt), **variables)[1]
+
+
+def test_a_shard_runs_without_the_services_that_only_others_need(tmp_path: Path) -> None:
+    services = "[services.postgres]\nimage = 'postgres:16'\nonly_for = ['tests/test_b.py']\n"
+    variables = "[environment]\nDATABASE_URL = '{postgres.url}'\nKIND = 'test'\n"
+    alone = "import os\ndef test_it(): assert (os.environ.get('DATABASE_URL'), os.environ['KIND']) == (None, 'test')\n"
+    files = {"tests/test_a.py": alone, "tests/test_b.py": CASES, "ci-itest.toml": SETTINGS + services + variables}
+    root = write_files(tmp_path / "repo", files)
+    assert ci_itest("plan", "--run-id", "7", root=root)[0] == 0
+
+    index = str(_shard_of(root, "tests/test_a.py"))
+    code, output = ci_itest("run-shard", "--shard", index, root=root, DOCKER_HOST=f"unix://{tmp_path}/no.sock")
+
+    assert code == 0, output
+
+
+def test_a_plan_of_another_commit_is_refused_by_name(tmp_path: Path) -> None:
+    root = write_files(tmp_path / "repo", {"tests/test_a.py": CASES, "ci-itest.toml": SETTINGS})
+    assert ci_itest("plan", root=root, **GITHUB)[0] == 0
+
+    code, output = ci_itest("run-shard", "--shard", "1", root=root, **{**GITHUB, "GITHUB_SHA": "d" * 40})
+
+    assert code == 2
+    assert "The plan is of commit cccccccccccc, and this is dddddddddddd." in output
