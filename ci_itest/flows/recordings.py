@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ci_itest.errors import CiItestError, DocumentError, UsageError
@@ -18,6 +18,7 @@ from ci_itest.runners.base import Runner
 from ci_itest.wire import read_document
 
 LOCAL_RUN = "local-"
+MAIN = "main"
 
 RunnerOf = Callable[[str], Runner]
 
@@ -145,12 +146,16 @@ def recording_of(folder: BundleFolder, *, runner_of: RunnerOf) -> Recording:
 def chosen(found: Found, choice: Wanted) -> Recording:
     """The shard that was asked for, in its newest attempt; without a number the first red one, else the only one.
 
+    A number without a suite means the suite `main` where there is one.
+
     Raises:
         UsageError: There is no such shard, or nothing says which.
     """
     newest: dict[tuple[str, int], Recording] = {}
     for recording in sorted(found.recordings, key=lambda recording: recording.result.run_attempt):
         newest[recording.result.suite, recording.result.index] = recording
+    if choice.shard and (MAIN, choice.shard) in newest:
+        choice = replace(choice, suite=choice.suite or MAIN)
     fitting = [newest[key] for key in sorted(newest) if _fits(choice, *key)]
     labels = ", ".join(recording.result.label for _, recording in sorted(newest.items()))
     broken = f" Not to be read: {' '.join(found.broken)}" if found.broken else ""

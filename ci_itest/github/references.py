@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _WEB = re.compile(
     r"https?://(?P<host>[^/\s]+)/(?P<repository>[\w.-]+/[\w.-]+)/"
-    r"(?:actions/runs/(?P<run>\d+)(?:/attempts/(?P<attempt>\d+))?(?:/job/\d+)?|pull/(?P<pull>\d+)(?:/\w+)?)/?(?:[?#].*)?"
+    r"(?:actions/runs/(?P<run>\d+)(?:/attempts/(?P<attempt>\d+))?(?:/job/\d+)?|pull/(?P<pull>\d+)(?:/[a-z]+)?)/?(?:[?#].*)?"
 )
 _REMOTE = re.compile(
     r"(?:https?://(?:[^@/\s]+@)?|ssh://(?:[^@/\s]+@)?|[\w.-]+@)(?P<host>[^/:\s]+)(?::\d+/|[/:])"
