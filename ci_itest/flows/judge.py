@@ -247,13 +247,8 @@ def with_judgement(run: Run, judged: Judged) -> Run:
 
 
 def notes_of(judged: Judged, *, most: int = 10) -> tuple[str, ...]:
-    """What was judged in lines: events first, then the causes of single failures, then what flakes or slowed down."""
-    together = [event.words for event in judged.events]
+    """What no single failure says: what failed together, what flakes and what slowed down, a line each."""
     lines = [f"{_first_up(event.words)}: {event.cause}." for event in judged.events]
-    single = [cause for cause in judged.causes if not any(words in cause.evidence.lower() for words in together)]
-    lines += [f"{cause.case}: {cause.cause} ({cause.probability:.0%}). {cause.evidence}" for cause in single[:most]]
-    if len(single) > most:
-        lines.append(f"The causes of {len(single) - most} more failures are in run.json.")
     lines += [
         f"{case.case} is {case.status} ({case.probability:.0%}; fails by itself in {case.rate_low:.1%} to "
         f"{case.rate_high:.1%} of its runs, {case.trend}). {case.evidence}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ci_itest.model.cases import Attempt, CaseId, CaseResult, Outcome
+from ci_itest.model.judged import CaseCause
 from ci_itest.model.run import Finding
 from ci_itest.model.table import CaseTable
 from ci_itest.reporting.causes import Cause, failure_message
@@ -64,6 +65,7 @@ class CaseView:
         output: What the case printed.
         logs: What the services wrote meanwhile.
         replay: Command that runs the case again; "" when there is none.
+        why: Whose fault the failure is and what speaks for it; "" when it was not judged.
     """
 
     key: str
@@ -83,6 +85,7 @@ class CaseView:
     logs: tuple[ServiceLog, ...] = ()
     replay: str = ""
     part: str = ""
+    why: str = ""
 
     @property
     def short_name(self) -> str:
@@ -159,6 +162,11 @@ class CaseContext:
     logs: Mapping[CaseId, Sequence[ServiceLog]]
     replay_target: str
     part_word: str = "shard"
+    judged: Mapping[CaseId, CaseCause] = field(default_factory=dict)
+
+    def why(self, case: CaseId) -> str:
+        cause = self.judged.get(case)
+        return f"Cause: {cause.cause} ({cause.probability:.0%}). {cause.evidence}" if cause else ""
 
     def part(self, label: str) -> str:
         return f"{self.part_word} {label}".strip() if label else ""
@@ -200,6 +208,7 @@ def case_view(result: CaseResult, context: CaseContext) -> CaseView:
         logs=tuple(context.logs.get(case, ())),
         replay=replay_command(context.replay_target, suite=case.suite, shard=result.shard, only=case),
         part=context.part(context.labels.get((case.suite, result.shard), "")),
+        why=context.why(case),
     )
 
 

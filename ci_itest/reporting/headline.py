@@ -189,6 +189,7 @@ def evidence(
     cases_of_shard: Mapping[tuple[str, int], int],
     labels: Mapping[tuple[str, int], str],
     comparison: Comparison | None = None,
+    is_judged: bool = False,
 ) -> tuple[str, ...]:
     """What the results say about whose fault the failures are, one sentence each; nothing is guessed."""
     if not failures:
@@ -197,6 +198,8 @@ def evidence(
     found = tuple(sentence for sentence in sentences if sentence)
     if comparison is not None:
         return (verdict_on_failures(comparison), *found)
+    if is_judged:  # each failure has its own cause, from earlier runs
+        return found
     return (*found, "These results were not compared with the default branch: a failure may be older than this change.")
 
 

@@ -154,7 +154,14 @@ def report_view(
     if file_labels is not None:
         is_one = len(set(file_labels.values())) < 2
         labels, part_word, replay_target = {} if is_one else file_labels, "", ""
-    context = CaseContext(links=links, labels=labels, logs=logs or {}, replay_target=replay_target, part_word=part_word)
+    context = CaseContext(
+        links=links,
+        labels=labels,
+        logs=logs or {},
+        replay_target=replay_target,
+        part_word=part_word,
+        judged={cause.case: cause for cause in run.judged.causes},
+    )
     verdicts = {verdict: cases.with_verdict(verdict) for verdict in Verdict if verdict is not Verdict.PASSED}
     failures = verdicts[Verdict.FAILED]
     counts = Counts(**{verdict.value: cases.count(verdict) for verdict in Verdict})
@@ -197,6 +204,7 @@ def report_view(
             causes,
             cases_of_shard={key: sums.case_count for key, sums in tallies.items()},
             labels=labels,
+            is_judged=run.judged.is_known,
             comparison=comparison,
         ),
         findings=finding_views(run.findings),
