@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ci_itest.planning.drift import drift_of, drift_words, staleness_words
 from ci_itest.planning.estimate import ABSURD_SECONDS, Estimates, estimate
 from ci_itest.planning.setup_cost import LEAST_SETUP_SECONDS, Overheads, learn_overheads
 from ci_itest.planning.shard_count import fewest, fill_minutes, wall_seconds
-from ci_itest.planning.sticky import Homes, divide_near
+from ci_itest.planning.sticky import Homes, divide_near, home_of, homes_of
 from ci_itest.planning.suite import SuiteFacts, unknown_share, work_of
 from ci_itest.planning.work import FileWork, Piece
 from ci_itest.runners.base import Runner
@@ -28,6 +28,8 @@ MOST_SHARDS = 256
 
 _SHOWN = 3
 _TIMEOUT_GRACE = 60.0
+_LONG_SHARE = 0.02
+_LEAST_LONG_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +193,26 @@ def _suite_plan(work: SuiteWork, *, now: str) -> SuitePlan:
     division = divide_near(work.files, work.known.homes, shard_count=count, costs=work.costs)
     if settings.shards == "auto" and settings.fill_minutes:
         division = fill_minutes(division, work.costs)
-    shards = _shards(division, work.costs)
+    shards = _shards(division, work.costs, _long_cases(division, work))
     notes = tuple(_notes(work, shard_count=len(shards), now=now))
     return SuitePlan(work.name, settings.runner, shards, notes=notes)
 
 
-def _shards(division: Division, costs: Costs) -> tuple[Shard, ...]:
+def _long_cases(division: Division, work: SuiteWork) -> list[tuple[str, ...]]:
+    """Of each shard the cases that are long beside a worker's share of it, the longest first."""
+    found: list[list[tuple[float, str]]] = [[] for _ in division.shards]
+    workers = work.costs.workers
+    if workers > 1:
+        homes = homes_of(division)
+        least = [max(_LEAST_LONG_SECONDS, _LONG_SHARE * seconds) for seconds in division.seconds]
+        for case, seconds in work.estimates.seconds.items():
+            shard = home_of(homes.get(case.file, ()), case.name) - 1
+            if shard >= 0 and seconds >= least[shard] and case.name != WHOLE_FILE:
+                found[shard].append((-seconds, case.node_id))
+    return [tuple(name for _, name in sorted(cases)) for cases in found]
+
+
+def _shards(division: Division, costs: Costs, long_cases: Sequence[tuple[str, ...]]) -> tuple[Shard, ...]:
     walls = wall_seconds(division, costs)
     return tuple(
         Shard(
@@ -204,6 +220,7 @@ def _shards(division: Division, costs: Costs) -> tuple[Shard, ...]:
             tuple(sorted((_unit(division, piece) for piece in pieces), key=_longest_first)),
             wall_seconds=round(walls[index - 1], 3),
             services=_services(division, pieces, costs),
+            long_cases=long_cases[index - 1],
         )
         for index, pieces in enumerate(division.shards, start=1)
     )

@@ -444,6 +444,7 @@ def _request(job: ShardJob, runner: Runner) -> ShardRequest:
         workers=job.cores if job.settings.workers == "auto" else job.settings.workers,
         only=job.only,
         queues=job.queues,
+        long_cases=suite.shard(job.index).long_cases,
         pieces=tuple(unit for unit in suite.shard(job.index).units if not unit.is_whole_file),
         seed=job.seed or _drawn_seed(job),
     )

@@ -49,12 +49,14 @@ class Shard:
         units: Longest first.
         wall_seconds: From the job's start to its end as expected, workers and services counted; 0 when unknown.
         services: The services its units need; None for all of the suite.
+        long_cases: Cases (file::name) that one worker is busy with for a while, the longest first: they start first.
     """
 
     index: int
     units: tuple[Unit, ...]
     wall_seconds: float = 0.0
     services: tuple[str, ...] | None = None
+    long_cases: tuple[str, ...] = ()
 
     @property
     def expected_seconds(self) -> float:

@@ -29,6 +29,7 @@ class ShardRequest:
         only: The only cases to run ("file::name"); empty for all of the files.
         queues: What each worker is to run, in order, as an earlier run recorded it; empty for the runner's own choice.
         pieces: This shard's pieces of the files that are divided between shards.
+        long_cases: Cases to start first, the longest first, where several workers share the work.
         seed: A number for plugins that shuffle or draw, where the settings give them none; "" for none.
         probes: File descriptor the tests' process inherits, on which it is told which cases to run; -1 to run all.
     """
@@ -46,6 +47,7 @@ class ShardRequest:
     only: tuple[str, ...] = ()
     queues: tuple[tuple[str, tuple[str, ...]], ...] = ()
     pieces: tuple[Unit, ...] = ()
+    long_cases: tuple[str, ...] = ()
     seed: str = ""
     probes: int = -1
 

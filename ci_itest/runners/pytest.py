@@ -262,6 +262,7 @@ def _write_selection(request: ShardRequest) -> None:
         "seed": request.seed,
         "probes": request.probes,
         "pieces": _pieces(request),
+        "long_cases": list(request.long_cases),
         "queues": {worker: list(cases) for worker, cases in request.queues},
     }
     write_whole(request.results / SELECTION, json.dumps(selection, indent=1).encode())

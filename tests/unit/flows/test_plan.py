@@ -204,3 +204,24 @@ def test_a_long_file_is_cut_where_cases_may_part(root: Path) -> None:
     assert all(earlier.until == later.first for earlier, later in pairwise(units))
     assert sum(unit.holds("test_never_seen") for unit in units) == 1
     assert suite.divided_files == {"tests/test_a.py"}
+
+
+def test_long_cases_are_named_for_shards_of_several_workers(root: Path) -> None:
+    history = (
+        *KNOWN,
+        timings("tests/test_a.py", 9.0, name="test_nine"),
+        timings("tests/test_a.py", 0.1, name="test_short"),
+    )
+
+    alone, shared = (
+        only(plan_of(root, SuiteSettings(shards=1, workers=workers), files=SUITE, history=history)).shard(1)
+        for workers in (1, 2)
+    )
+
+    assert alone.long_cases == ()
+    assert shared.long_cases == (
+        "tests/test_a.py::test_it",
+        "tests/test_b.py::test_it",
+        "tests/test_c.py::test_it",
+        "tests/test_a.py::test_nine",
+    )
