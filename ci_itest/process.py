@@ -82,6 +82,7 @@ def started(
     environment: Mapping[str, str],
     line: Line,
     grace_seconds: float = 5.0,
+    descriptors: Sequence[int] = (),
 ) -> Iterator[Child]:
     """A child that runs inside the block and is ended, with its whole group, when the block is left.
 
@@ -89,6 +90,7 @@ def started(
         command: Arguments, or one string for the shell (the user's own commands from the settings).
         environment: The child's whole environment.
         line: Called with each line of stdout and stderr together, without its end, in a thread of ours.
+        descriptors: Open files that the child inherits, under the same numbers.
 
     Raises:
         RunnerError: The program cannot be started.
@@ -103,6 +105,7 @@ def started(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=tuple(descriptors),
         )
     except OSError as error:
         name = command if isinstance(command, str) else command[0]

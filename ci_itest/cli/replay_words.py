@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ci_itest.cli.console import say
 
 if TYPE_CHECKING:
+    from ci_itest.flaky.bisection import Bisected, Count
+    from ci_itest.flows.bisect import Bisection
     from ci_itest.flows.matching import Match
     from ci_itest.flows.recordings import Recording
     from ci_itest.flows.replay import Replayed
+    from ci_itest.model.run import ShardResult
 
 SHOWN = 10
 SLOWEST = 15
@@ -26,10 +31,10 @@ def show_table(rows: Sequence[Match]) -> None:
 
 
 def round_words(outcome: Replayed) -> str:
-    from ci_itest.cli.commands.run_shard import verdicts_of
+    from ci_itest.flows.merge import case_results
     from ci_itest.model.cases import Verdict
 
-    verdicts = verdicts_of(outcome.result)
+    verdicts = Counter(case.verdict for case in case_results(outcome.result))
     if outcome.result.stop_reason:
         return outcome.result.message.partition("\n")[0]
     return f"{verdicts[Verdict.FAILED]} of {sum(verdicts.values())} cases failed"
@@ -81,3 +86,57 @@ def _show_times(outcome: Replayed) -> None:
     say("    there      here  case")
     for case in sorted(outcome.times, key=lambda case: case.there, reverse=True)[:SLOWEST]:
         say(f"{case.there:7.2f} s {case.here:7.2f} s  {case.case}")
+
+
+def tell_bisection(bisection: Bisection, result: ShardResult, *, again: str) -> bool:
+    """Say what was found, with the commands that show it; whether anything was.
+
+    Args:
+        again: The command that replays the shard.
+    """
+    from ci_itest.flaky.bisection import Answer
+
+    found = bisection.found
+    if found is None or result.stop_reason:
+        say(result.message or "The search ended before the first answer.")
+        return False
+    say("")
+    if not found.is_whole:
+        say(f"Broken off after {found.probes} probes.")
+    if found.answer is Answer.ORDER:
+        _tell_culprits(bisection, found, again=again)
+        return True
+    if found.answer is Answer.ALONE:
+        say(f"It fails with nothing before it ({_often(found.alone)}): no earlier case is needed.")
+        say(f"  {_command(again, bisection.case)}")
+    elif found.is_whole:
+        say(f"It did not fail here ({_often(found.with_culprits)}), whatever ran before it.")
+    return False
+
+
+def _tell_culprits(bisection: Bisection, found: Bisected, *, again: str) -> None:
+    count = len(found.culprits)
+    state = "It fails" if found.is_whole else "So far known: it fails"
+    say(f"{state} after {'this case' if count == 1 else f'these {count} cases'} ({_often(found.with_culprits)}):")
+    for case in found.culprits[:SHOWN]:
+        say(f"  {case}")
+    if count > SHOWN:
+        say(f"  and {count - SHOWN} more")
+    if bisection.message:
+        say(f"with: {bisection.message}")
+    if bisection.is_of_shard:
+        say("It takes cases of other workers: what they share is a service, a file or the network.")
+    if found.is_whole and 0 < found.with_culprits.rate < 1:
+        say(f"It fails only sometimes: what was left out would have shown with {found.confidence:.0%} confidence.")
+    alone = f" passes ({_often(found.alone)})" if found.alone.runs else ""
+    say(f"{found.probes} probes. The first command fails, and the second{alone or ' runs it alone'}:")
+    say(_command(again, *found.culprits, bisection.case))
+    say(_command(again, bisection.case))
+
+
+def _often(count: Count) -> str:
+    return f"failed {count.failed} of {count.runs}"
+
+
+def _command(again: str, *cases: str) -> str:
+    return " ".join([again, *(f"--only {shlex.quote(case)}" for case in cases)])

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ci_itest.containers.block import Block
-from ci_itest.containers.engine import ContainerState, Engine
+from ci_itest.containers.engine import ContainerState, Engine, Executed
 from ci_itest.containers.gate import Cancelled, Gate
 from ci_itest.containers.images import ensure_image
 from ci_itest.containers.interrupts import interrupts_held
@@ -83,6 +83,10 @@ class RunningServices:
     def log_tail(self, name: str, *, lines: int = LOG_LINES) -> str:
         """The last lines of a service's log, masked."""
         return self._mask("\n".join(self._engine.log_lines(self._containers[name], tail=lines)))
+
+    def exec(self, name: str, command: Sequence[str]) -> Executed:
+        """Run a command inside a service's container, to its end."""
+        return self._engine.exec(self._containers[name], command)
 
     def _death(self, name: str) -> str:
         try:

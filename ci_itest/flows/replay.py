@@ -147,9 +147,10 @@ def _known_case(name: str, known: Sequence[str]) -> str:
 
 
 def in_recorded_order(recording: Recording, cases: Sequence[str]) -> tuple[str, ...]:
-    """The cases as they started there; those that never did come last."""
+    """The cases as they started there, on whichever worker; those that never ended come last."""
+    started = {attempt.case.node_id: attempt.started_at for attempt in recording.result.attempts if attempt.number == 1}
     places = {case: place for place, case in enumerate(recording.played)}
-    return tuple(sorted(dict.fromkeys(cases), key=lambda case: places.get(case, len(places))))
+    return tuple(sorted(dict.fromkeys(cases), key=lambda case: (started.get(case, "~"), places.get(case, len(places)))))
 
 
 def _queues(result: ShardResult) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], int]:

@@ -44,6 +44,7 @@ OWN_PREFIX = "CI_ITEST_"
 HASH_SEED = "PYTHONHASHSEED"
 
 Report = Callable[[Step], None]
+Fresh = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ class Tools:
         now: The time, UTC ISO 8601.
         instead: Takes the place of the tests, with everything up and the environment filled in; its exit code.
         hold: Called after the tests, while everything is still up.
+        probing: Takes the place of app and tests, with a way to have the services' data as prepare left it and a new
+            app, as often as it is entered; its exit code.
     """
 
     connect: Callable[[], Engine]
@@ -97,6 +100,7 @@ class Tools:
     now: Callable[[], str]
     instead: Callable[[ShardRequest], int] | None = None
     hold: Callable[[ShardRequest], None] | None = None
+    probing: Callable[[ShardRequest, Fresh], int] | None = None
 
 
 def run_shard(job: ShardJob, tools: Tools) -> ShardResult:
@@ -189,6 +193,8 @@ class _Run:
             port = free_port()
             environment = self._environment(services.endpoints if services else {}, app_port=port)
             self._prepare(environment)
+            if self._tools.probing:
+                return self._probed(self._tools.probing, environment, services, app_port=port)
             with self._app_up(environment, port=port):
                 try:
                     with self._phase("tests"):
@@ -197,6 +203,35 @@ class _Run:
                     # Also when they were cancelled: a dead service may be why somebody gave up waiting.
                     if services:
                         self._note_deaths(services.dead())
+
+    def _probed(
+        self,
+        probing: Callable[[ShardRequest, Fresh], int],
+        environment: Mapping[str, str],
+        services: RunningServices | None,
+        *,
+        app_port: int,
+    ) -> _Tested:
+        from ci_itest.containers.resets import kept_data
+
+        data = kept_data(services) if services else None
+        for words in data.not_reset if data else ():
+            self._report(Step("note", text=words))
+
+        @contextlib.contextmanager
+        def fresh() -> Iterator[None]:
+            if data:
+                data.restore()
+            with contextlib.ExitStack() as stack:
+                if app := self._job.settings.app:
+                    log = stack.enter_context(self._log("app"))
+                    stack.enter_context(
+                        app_running(app, port=app_port, directory=self._job.root, environment=environment, log=log)
+                    )
+                yield
+
+        with self._phase("probes"):
+            return _Tested(probing(replace(self._request, environment=environment), fresh))
 
     def _note_deaths(self, deaths: Iterable[str]) -> None:
         for words in deaths:

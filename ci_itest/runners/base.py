@@ -25,7 +25,7 @@ class ShardRequest:
         planned: Files of all shards.
         results: Folder the runner leaves its results in.
         environment: The whole environment the tests start from.
-        workers: Processes to use.
+        workers: Processes to use; 0 for none beside the runner's own.
         only: The only cases to run ("file::name"); empty for all of the files.
         queues: What each worker is to run, in order, as an earlier run recorded it; empty for the runner's own choice.
         pieces: This shard's pieces of the files that are divided between shards.

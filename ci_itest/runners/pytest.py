@@ -100,7 +100,8 @@ class PytestRunner:
         _write_selection(request)
         markers = ("-m", request.settings.markers) if request.settings.markers else ()
         fixed = ("-p", PLUGIN_MODULE, "--continue-on-collection-errors", "--color=no")
-        arguments = (*fixed, *markers, *_workers(request, xdist), *request.settings.arguments, *_places(request))
+        own = (*_workers(request, xdist), *request.settings.arguments, *_alone(request, installed))
+        arguments = (*fixed, *markers, *own, *_places(request))
         return Launch(
             command=(python, "-m", "pytest", *arguments),
             environment=_additions(request),
@@ -156,13 +157,20 @@ def _is_for_shard(place: str, request: ShardRequest) -> bool:
 
 def _workers(request: ShardRequest, xdist: tuple[int, ...]) -> tuple[str, ...]:
     """One worker is used as well: when a case kills or hangs it, the rest of the shard still runs."""
-    if not xdist:
+    if not xdist or not request.workers:
         return ()
     # pytest loads nothing by itself then; this one we need.
     named = ("-p", "xdist") if request.environment.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") else ()
     division = "worksteal" if xdist >= _WORKSTEAL_SINCE else "load"
     spare = f"--max-worker-restart={_SPARE_WORKERS + request.workers}"
     return (*named, "-n", str(request.workers), "--dist", division, spare)
+
+
+def _alone(request: ShardRequest, installed: Installed) -> tuple[str, ...]:
+    """Last, to outweigh a number of workers in the user's own arguments, which may name other options of xdist."""
+    is_there = installed.xdist and not _switches_off_xdist(request)
+    named = request.environment.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") and not request.workers
+    return (*(("-p", "xdist") if named else ()), "-n", "0") if is_there and not request.workers else ()
 
 
 def _switches_off_xdist(request: ShardRequest) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,9 +22,12 @@ from ci_itest.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from ci_itest.cli.replaying import Source
     from ci_itest.flows.bundles import BundleFolder
-    from ci_itest.flows.recordings import Recording
+    from ci_itest.flows.matching import Here
+    from ci_itest.flows.recordings import Recording, Wanted
     from ci_itest.flows.replay import Replayed
+    from ci_itest.flows.run_shard import ShardJob, Tools
     from ci_itest.model.recording import Surroundings
+    from ci_itest.model.run import ShardResult
     from ci_itest.runners.base import ShardRequest
 
 
@@ -40,6 +44,9 @@ if TYPE_CHECKING:
 @click.option("--keep", is_flag=True, help="Keep services and app up after the tests, until Enter is pressed.")
 @click.option("--shell", is_flag=True, help="A shell with services, app and environment up, instead of the tests.")
 @click.option("--debugger", is_flag=True, help="Stop in pytest's debugger where a case fails (one process).")
+@click.option(
+    "--bisect", metavar="CASE", help="Find the earlier cases that make this one fail; a part of its name will do."
+)
 @click.option("--times", is_flag=True, help="Compare each case's seconds with the recorded ones.")
 @click.option("--yes", is_flag=True, help="Do not ask before a stranger's code is run.")
 @click.option(
@@ -56,6 +63,7 @@ def command(
     keep: bool,
     shell: bool,
     debugger: bool,
+    bisect: str | None,
     times: bool,
     yes: bool,
     root: Path | None,
@@ -66,10 +74,10 @@ def command(
     bundle; with /SHARD or /SUITE/SHARD at its end for another shard than the first red one. Without it the newest
     local run is meant.
 
-    Exit code: that of the shard here.
+    Exit code: that of the shard here; of --bisect 0 when earlier cases were found, else 1.
     """
     from ci_itest.cli.replay_words import round_words, show_table, tell
-    from ci_itest.cli.replaying import fewer_cores, kept, place_of, source_of
+    from ci_itest.cli.replaying import fewer_cores, place_of, source_of
     from ci_itest.flows.matching import comparison
     from ci_itest.flows.recordings import chosen, wanted
     from ci_itest.flows.replay import Wish, job_of
@@ -87,9 +95,12 @@ def command(
     outcomes: list[Replayed] = []
     with place_of(recording, source, stays_here=here, root=root) as place:
         show_table(comparison(recording, place))
+        if bisect:
+            again = _again(choice, recording, yes=yes, here=here, root=root)
+            return _bisect(recording, place, bisect, again=again, is_strange=bool(source.stranger))
         for number in range(1, rounds + 1):
             folder = _folder(recording, number)
-            wish = Wish(only=only, home=str(kept("home").resolve()) if source.stranger else "")
+            wish = Wish(only=only, home=_home(is_strange=bool(source.stranger)))
             job = job_of(recording, place, folder=folder, wish=wish)
             with fewer_cores(job.cores):
                 outcomes.append(_run(recording, job, _instead(shell, debugger), holds=keep))
@@ -102,6 +113,47 @@ def command(
     tell(recording, outcomes, times=times)
     click.echo(str(folder.path))
     return _exit_code(outcomes)
+
+
+def _again(choice: Wanted, recording: Recording, *, yes: bool, here: bool, root: Path | None) -> str:
+    """The command that replays this very shard, whatever is run in between (`latest` moves on)."""
+    path = Path(choice.run)
+    if path.is_dir() or choice.run.startswith(".ci-itest"):
+        target = os.path.relpath(recording.folder.path)
+    else:
+        target = f"{choice.run}/{recording.result.suite}/{recording.result.index}"
+    options = [*(["--yes"] if yes else []), *(["--here"] if here else []), *(["--root", str(root)] if root else [])]
+    return shlex.join(["ci-itest", "replay", target, *options])
+
+
+def _home(*, is_strange: bool) -> str:
+    """The folder that stands for the user's own where a stranger's code runs."""
+    from ci_itest.cli.replaying import kept
+
+    return str(kept("home").resolve()) if is_strange else ""
+
+
+def _bisect(recording: Recording, place: Here, name: str, *, again: str, is_strange: bool) -> int:
+    from ci_itest.cli.replay_words import tell_bisection
+    from ci_itest.cli.replaying import fewer_cores
+    from ci_itest.flows.bisect import bisect, earlier_cases
+    from ci_itest.flows.replay import Wish, job_of, known_cases
+
+    (case,) = known_cases(recording, [name])
+    own, everywhere = earlier_cases(recording, case)
+    wish = Wish(only=(*everywhere, *own, case), home=_home(is_strange=is_strange))
+    job = job_of(recording, place, folder=_folder(recording, 0), wish=wish)
+    shutil.rmtree(job.folder.path, ignore_errors=True)
+    say(f"Looking for what makes {case} fail.")
+    with fewer_cores(job.cores):
+        bisection, result = bisect(
+            recording, job, _tools(job, building.plain_console(shows_output=False)), case, told=say
+        )
+    is_found = tell_bisection(bisection, result, again=again)
+    click.echo(str(job.folder.path))
+    if result.stop_reason:
+        return _exit_code_of(result)
+    return ExitCode.OK if is_found else ExitCode.TESTS_FAILED
 
 
 def _exit_of_instead(outcome: Replayed) -> int:
@@ -130,22 +182,24 @@ def _folder(recording: Recording, number: int) -> BundleFolder:
     return BundleFolder((kept("results") / name).resolve())
 
 
-def _run(recording: Recording, job: Any, instead: Callable[[ShardRequest], int] | None, *, holds: bool) -> Replayed:
+def _run(
+    recording: Recording, job: ShardJob, instead: Callable[[ShardRequest], int] | None, *, holds: bool
+) -> Replayed:
     from ci_itest.flows.replay import replay
-    from ci_itest.flows.run_shard import Tools
-    from ci_itest.runners.registry import runner_named
 
     shutil.rmtree(job.folder.path, ignore_errors=True)
     with _showing(is_quiet=instead is not None or holds) as report:
-        tools = Tools(
-            connect=building.connect_engine,
-            runner=runner_named(job.settings.runner),
-            report=report,
-            now=building.now,
-            instead=instead,
-            hold=_hold if holds else None,
-        )
+        tools = replace(_tools(job, report), instead=instead, hold=_hold if holds else None)
         return replay(recording, job, tools, surroundings=_surroundings)
+
+
+def _tools(job: ShardJob, report: Report) -> Tools:
+    from ci_itest.flows.run_shard import Tools
+    from ci_itest.runners.registry import runner_named
+
+    return Tools(
+        connect=building.connect_engine, runner=runner_named(job.settings.runner), report=report, now=building.now
+    )
 
 
 def _surroundings(folder: BundleFolder) -> Surroundings:
@@ -181,14 +235,13 @@ def _shell(request: ShardRequest) -> int:
 
 
 def _debug(request: ShardRequest) -> int:
+    from ci_itest.model.settings import Seconds
     from ci_itest.process import foreground
     from ci_itest.runners.registry import runner_named
 
-    arguments = (*request.settings.arguments, "-p", "no:xdist", "--pdb", "--capture=no")
-    settings = replace(
-        request.settings, arguments=arguments, retries=0, case_timeout=type(request.settings.case_timeout)(0)
-    )
-    launch = runner_named(settings.runner).launch(replace(request, settings=settings))
+    arguments = (*request.settings.arguments, "--pdb", "--capture=no")
+    settings = replace(request.settings, arguments=arguments, retries=0, case_timeout=Seconds(0))
+    launch = runner_named(settings.runner).launch(replace(request, settings=settings, workers=0))
     return foreground(launch.command, directory=request.root, environment={**request.environment, **launch.environment})
 
 
@@ -204,9 +257,12 @@ def _show_addresses(request: ShardRequest) -> None:
 
 
 def _exit_code(outcomes: list[Replayed]) -> int:
+    codes = [_exit_code_of(outcome.result) for outcome in outcomes]
+    return max(codes, key=lambda code: (code not in (ExitCode.OK, ExitCode.TESTS_FAILED), code))
+
+
+def _exit_code_of(result: ShardResult) -> int:
     from ci_itest.cli.commands.run_shard import verdicts_of
     from ci_itest.flows.run_shard import exit_code_of
 
-    codes = [exit_code_of(outcome.result, verdicts_of(outcome.result)) for outcome in outcomes]
-    worst = max(codes, key=lambda code: (code not in (ExitCode.OK, ExitCode.TESTS_FAILED), code))
-    return int(worst)
+    return int(exit_code_of(result, verdicts_of(result)))
