@@ -1,4 +1,4 @@
-"""When a bypass label counts: each rule says "" when it holds, else why not, as the end of a sentence; pure."""
+"""When the suite may be skipped: each rule says "" when it holds, else why not, as the end of a sentence; pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 
 from ci_itest.bypass.globs import matches_any
 from ci_itest.model.github import ChangedFile, PullRequest, TimelineEvent, WorkflowRun
-from ci_itest.model.settings import BypassSettings
 
-ALWAYS_NEVER = ("ci-itest.toml", "pyproject.toml", ".github/**")
+ALWAYS_NEVER = ("**/ci-itest.toml", "**/pyproject.toml", ".github/**")
 """What decides about the suite must not be changed without it."""
 
 MAX_FILES = 3_000
@@ -23,7 +22,12 @@ _LONGEST_SHOWN = 120
 
 def has_label(pull: PullRequest, label: str) -> bool:
     """Whether the label is on the pull request; GitHub knows no labels that differ in case alone."""
-    return label != "" and label.casefold() in {name.casefold() for name in pull.labels}
+    return is_among(label, pull.labels)
+
+
+def is_among(label: str, names: Iterable[str]) -> bool:
+    """Whether the label is one of these."""
+    return label != "" and label.casefold() in {name.casefold() for name in names}
 
 
 def labelling(timeline: Iterable[TimelineEvent], label: str) -> TimelineEvent | None:
@@ -81,22 +85,37 @@ def age_refusal(event: TimelineEvent, *, pushed_at: datetime) -> str:
     return "it was set before the last push; set it again"
 
 
-def files_refusal(files: Sequence[ChangedFile], settings: BypassSettings, *, expected_count: int) -> str:
+def files_refusal(
+    files: Sequence[ChangedFile], *, paths: Sequence[str], never: Sequence[str], expected_count: int
+) -> str:
     """Every changed file, and where a renamed one was before, must be of `paths` and none of `never`."""
     if expected_count > MAX_FILES:
         return f"{expected_count} files are changed, and GitHub lists {MAX_FILES} at most"
     if len(files) != expected_count or not files:
         return f"{len(files)} of {expected_count} changed files are known"
-    paths = [path for file in files for path in (file.path, file.previous_path) if path]
-    never = (*settings.never, *ALWAYS_NEVER)
-    for path in paths:
-        if matches_any(path, never):
+    changed = [path for file in files for path in (file.path, file.previous_path) if path]
+    for path in changed:
+        if matches_any(path, (*never, *ALWAYS_NEVER)):
             return f"{shown(path)} never goes without the tests"
-    others = [path for path in paths if not matches_any(path, settings.paths)]
+    others = [path for path in changed if not matches_any(path, paths)]
     if not others:
         return ""
     more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-    return f"{shown(others[0])}{more} match none of the paths ({shown(', '.join(settings.paths))})"
+    return f"{shown(others[0])}{more} match none of the paths ({shown(', '.join(paths))})"
+
+
+def pusher_refusal(runs: Iterable[WorkflowRun], *, head_sha: str, actor: str) -> str:
+    """The head must have been pushed by a listed bot itself: a person may push to the bot's branch.
+
+    Who pushed is who caused the first run on the head; labels and re-runs come later.
+
+    Args:
+        runs: Those of this pull request.
+    """
+    first = min((run for run in runs if run.head_sha == head_sha), key=lambda run: int(run.id), default=None)
+    if first is None or not first.actor:
+        return "it is not known who pushed its head"
+    return "" if first.actor == actor else f"its head was pushed by {shown(first.actor)}"
 
 
 def shown(text: str) -> str:

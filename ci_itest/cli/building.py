@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ci_itest.config.reader import Config
     from ci_itest.containers.engine import Engine
     from ci_itest.github.api import GitHubApi
+    from ci_itest.github.transport import Patience
     from ci_itest.history.store import HistoryStore
     from ci_itest.model.github import Context
     from ci_itest.reporting.inline import Annotation
@@ -96,13 +97,13 @@ def connect_engine() -> Engine:
     return Engine.connect(os.environ)
 
 
-def github_api(context: Context | None) -> GitHubApi | None:
+def github_api(context: Context | None, *, patience: Patience | None = None) -> GitHubApi | None:
     """The API of the run's GitHub; None outside Actions and without a token."""
     if context is None or not context.token:
         return None
     from ci_itest.github.api import GitHubApi
 
-    return GitHubApi(context.api_url, repository=context.repository, token=context.token)
+    return GitHubApi(context.api_url, repository=context.repository, token=context.token, patience=patience)
 
 
 def user_api(host: str, api_url: str, repository: str) -> GitHubApi:
@@ -112,6 +113,7 @@ def user_api(host: str, api_url: str, repository: str) -> GitHubApi:
         GitHubError: There are no credentials; artifacts are given to nobody without.
     """
     from ci_itest.github.api import GitHubApi
+    from ci_itest.github.transport import Patience
 
     token = os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN") or ""
     if not token:
@@ -122,7 +124,10 @@ def user_api(host: str, api_url: str, repository: str) -> GitHubApi:
             f"There are no credentials for {host}, and artifacts are given to nobody without.",
             hint="Log in with `gh auth login`, or set GH_TOKEN.",
         )
-    return GitHubApi(os.environ.get("GITHUB_API_URL") or api_url, repository=repository, token=token)
+    # Somebody is waiting and wants it: more is borne than in a job.
+    patience = Patience(attempt_seconds=20.0, trouble_seconds=120.0, download_seconds=900.0)
+    url = os.environ.get("GITHUB_API_URL") or api_url
+    return GitHubApi(url, repository=repository, token=token, patience=patience)
 
 
 @contextlib.contextmanager

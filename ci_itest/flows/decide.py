@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Protocol
 
 from ci_itest.bypass import rules
+from ci_itest.bypass.table import ACTOR_RULES, LABEL_RULES, first_refusal
 from ci_itest.errors import GitHubError
 from ci_itest.model.decision import Decision, DecisionKind
 from ci_itest.model.github import (
@@ -47,12 +49,14 @@ class GitHub(Protocol):
 def decide(context: Context | None, settings: BypassSettings, *, github: GitHub | None) -> Decision:
     """What this run is to do about the suite.
 
-    A pull request with the bypass label goes without, when every rule of `bypass.rules` holds. An event about
-    another label repeats the verdict of the head's newest run that ran the suite, unless somebody re-runs it.
+    A pull request with the bypass label, or of a listed bot, goes without when every rule of `bypass.table` holds. An
+    event about another label repeats the verdict of the head's newest run that ran the suite, unless somebody re-runs
+    it.
     Everything else runs: no pull request, no label, a rule that does not hold, trouble with GitHub.
 
     Args:
         context: None outside GitHub Actions.
+        settings: The base commit's, see `base_settings`.
         github: None where there is no token to ask with.
     """
     if context is None:
@@ -67,12 +71,81 @@ def decide(context: Context | None, settings: BypassSettings, *, github: GitHub 
         return _run(f"GitHub did not tell what the decision needs: {rules.shown(error.message)}")
 
 
+def explain(context: Context | None, settings: BypassSettings, *, github: GitHub | None) -> Iterator[str]:
+    """Every rule of the bypass with what it says of this event, a line each; a rule that cannot be asked says why."""
+    if context is None or context.event_name != PULL_REQUEST_EVENT or not context.pull_request or github is None:
+        yield "Only a pull request's run with a token can go without the suite; nothing else is looked at."
+        return
+    facts = _Facts(context, github)
+    for title, table, applies in (
+        (f"With the label {rules.shown(settings.label) or '(none is set)'}:", LABEL_RULES, settings.label != ""),
+        ("Without a label:", ACTOR_RULES, context.author in settings.actors),
+    ):
+        yield title
+        if table is LABEL_RULES and applies:
+            yield _asked(lambda: _label_refusal(facts, settings), "the label is on the pull request")
+        if table is ACTOR_RULES:
+            listed = f"{rules.shown(context.author) or 'who opened it'} is not among the actors"
+            yield _line("its author is one of actors", "" if applies else listed)
+        for rule in table if applies else ():
+            yield _asked(lambda rule=rule: rule.refusal(facts, settings), rule.words)  # type: ignore[misc]
+
+
+def _asked(refusal: Callable[[], str], words: str) -> str:
+    try:
+        return _line(words, refusal())
+    except GitHubError as error:
+        return f"  ?   {words}: GitHub did not tell: {rules.shown(error.message)}"
+
+
+def _line(words: str, refusal: str) -> str:
+    return f"  no  {words}: {refusal}" if refusal else f"  yes {words}"
+
+
+def _label_refusal(facts: _Facts, settings: BypassSettings) -> str:
+    return "" if rules.has_label(facts.pull, settings.label) else "it is not"
+
+
+class _Facts:
+    """What GitHub says, asked once each."""
+
+    def __init__(self, context: Context, github: GitHub) -> None:
+        self._context = context
+        self._github = github
+        self.head_sha = context.head_sha
+        self.author = context.author
+
+    @cached_property
+    def pull(self) -> PullRequest:
+        return self._github.pull_request(self._context.pull_request)
+
+    @cached_property
+    def timeline(self) -> Sequence[TimelineEvent]:
+        return self._github.timeline(self._context.pull_request)
+
+    @cached_property
+    def runs(self) -> Sequence[WorkflowRun]:
+        known = self._github.runs(head_sha=self._context.head_sha)
+        return [run for run in known if _is_of_pull_request(run, self._context)]
+
+    @cached_property
+    def files(self) -> Sequence[ChangedFile]:
+        return self._github.changed_files(self._context.pull_request)
+
+    def permission(self, login: str) -> str:
+        return self._github.permission(login)
+
+
 def _decide(context: Context, settings: BypassSettings, github: GitHub) -> Decision:
     decision = _bypass_or_run(context, settings, github)
-    is_about_another_label = context.label != "" and context.label.casefold() != settings.label.casefold()
-    if decision.kind is DecisionKind.BYPASS or not is_about_another_label or context.run_attempt > 1:
+    if decision.kind is DecisionKind.BYPASS or not _is_about_another_label(context, settings):
         return decision
     return _repeat(context, github) or decision
+
+
+def _is_about_another_label(context: Context, settings: BypassSettings) -> bool:
+    """Not when somebody runs it again: then the suite is wanted."""
+    return context.label != "" and context.label.casefold() != settings.label.casefold() and context.run_attempt == 1
 
 
 def _run(reason: str) -> Decision:
@@ -80,44 +153,46 @@ def _run(reason: str) -> Decision:
 
 
 def _bypass_or_run(context: Context, settings: BypassSettings, github: GitHub) -> Decision:
+    facts = _Facts(context, github)
+    labelled = _by_label(context, settings, facts)
+    if labelled.kind is DecisionKind.BYPASS or context.author not in settings.actors:
+        return labelled
+    return _by_actor(context, settings, facts)
+
+
+def _by_label(context: Context, settings: BypassSettings, facts: _Facts) -> Decision:
     if not settings.label:
         return _run("No bypass label is set.")
     label = rules.shown(settings.label)
-    pull = github.pull_request(context.pull_request)
-    if not rules.has_label(pull, settings.label):
-        return _run(f"The label {label} is not on the pull request.")
-    timeline = github.timeline(pull.number)
-    event = rules.labelling(timeline, settings.label)
-    refusal = rules.head_refusal(pull, head_sha=context.head_sha) or rules.labeller_refusal(event)
-    if not refusal and event is not None:
-        refusal = _refusal(context, pull, timeline, event, settings, github)
-    if refusal or event is None:
+    absent = _run(f"The label {label} is not on the pull request.")
+    # The event of another label is seconds old and lists them all: one question less for the commonest of events.
+    if _is_about_another_label(context, settings) and not rules.is_among(settings.label, context.labels):
+        return absent
+    if not rules.has_label(facts.pull, settings.label):
+        return absent
+    if refusal := first_refusal(LABEL_RULES, facts, settings):
         return _run(f"The label {label} does not count: {refusal}.")
+    event = rules.labelling(facts.timeline, settings.label)
+    actor = event.actor if event else ""
     return Decision(
         DecisionKind.BYPASS,
-        f"{rules.shown(event.actor)} set the label {label}, and {_files(pull.changed_file_count)} "
+        f"{rules.shown(actor)} set the label {label}, and {_files(facts.pull.changed_file_count)} "
         f"{rules.shown(', '.join(settings.paths))}.",
-        actor=event.actor,
+        actor=actor,
         label=settings.label,
     )
 
 
-def _refusal(
-    context: Context,
-    pull: PullRequest,
-    timeline: Sequence[TimelineEvent],
-    event: TimelineEvent,
-    settings: BypassSettings,
-    github: GitHub,
-) -> str:
-    """Why the label does not count, the cheap questions first; "" when it counts."""
-    if refusal := rules.permission_refusal(event, github.permission(event.actor)):
-        return refusal
-    runs = [run for run in github.runs(head_sha=pull.head_sha) if _is_of_pull_request(run, context)]
-    if refusal := rules.age_refusal(event, pushed_at=rules.last_push(pull, timeline, runs)):
-        return refusal
-    files = github.changed_files(pull.number) if pull.changed_file_count <= rules.MAX_FILES else ()
-    return rules.files_refusal(files, settings, expected_count=pull.changed_file_count)
+def _by_actor(context: Context, settings: BypassSettings, facts: _Facts) -> Decision:
+    actor = rules.shown(context.author)
+    if refusal := first_refusal(ACTOR_RULES, facts, settings):
+        return _run(f"The pull request of {actor} needs the suite: {refusal}.")
+    return Decision(
+        DecisionKind.BYPASS,
+        f"{actor} needs no label, and {_files(facts.pull.changed_file_count)} "
+        f"{rules.shown(', '.join(settings.dependency_paths))}.",
+        actor=context.author,
+    )
 
 
 def _files(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -75,12 +76,29 @@ class GitHubApi:
             labels=tuple(text_at(label, "name") for label in objects_at(found, "labels")),
             changed_file_count=changed_file_count,
             created_at=created_at,
+            author=text_at(object_at(found, "user"), "login"),
         )
 
     def labels(self, number: int) -> tuple[str, ...]:
         """Names of the labels on an issue or pull request."""
         items = self._items(f"/issues/{number}/labels", doing=f"list the labels of #{number}")
         return tuple(text_at(item, "name") for item in items)
+
+    def file(self, path: str, *, ref: str) -> bytes | None:
+        """A file of the repository as it is in a commit or branch; None when it is not there."""
+        doing = f"read {path} of {ref[:12]}"
+        try:
+            found = self._object(f"{self._root}/contents/{quote(path)}?{urlencode({'ref': ref})}", doing=doing)
+        except GitHubError as error:
+            if error.status == 404:
+                return None
+            raise
+        if text_at(found, "type") != "file" or text_at(found, "encoding") != "base64":
+            _refuse_shape(doing)
+        try:
+            return base64.b64decode(text_at(found, "content"))
+        except ValueError:
+            _refuse_shape(doing)
 
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         """Every file a pull request changes; GitHub lists 3,000 at most."""
@@ -252,6 +270,7 @@ def _workflow_run(item: Mapping[str, object], *, doing: str) -> WorkflowRun:
         started_at=time_at(item, "run_started_at") or created_at,
         url=text_at(item, "html_url"),
         repository_id=number_at(object_at(item, "repository"), "id"),
+        actor=text_at(object_at(item, "actor"), "login"),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ci_itest.errors import GitHubError
-from ci_itest.github.payload import number_at, object_at, text_at
+from ci_itest.github.payload import number_at, object_at, objects_at, text_at
 from ci_itest.model.github import Context
 
 Read = Callable[[str], bytes]
@@ -42,7 +42,8 @@ def context(environment: Mapping[str, str], *, read: Read = _read_file) -> Conte
     event = _event(environment.get("GITHUB_EVENT_PATH", ""), read=read)
     ref = environment.get("GITHUB_REF", "")
     sha = _required(environment, "GITHUB_SHA", _SHA)
-    head = object_at(object_at(event, "pull_request"), "head") or _merge_group_head(event)
+    pull = object_at(event, "pull_request")
+    head = object_at(pull, "head") or _merge_group_head(event)
     action = text_at(event, "action")
     pull_request = _pull_request_number(event, ref=ref)
     repository_id = _digits(environment.get("GITHUB_REPOSITORY_ID", "")) or number_at(
@@ -72,6 +73,9 @@ def context(environment: Mapping[str, str], *, read: Read = _read_file) -> Conte
         actor=environment.get("GITHUB_ACTOR", ""),
         label=text_at(object_at(event, "label"), "name") if action in ("labeled", "unlabeled") else "",
         token=environment.get("GITHUB_TOKEN", ""),
+        base_sha=_matching(_SHA, text_at(object_at(pull, "base"), "sha")),
+        labels=tuple(text_at(label, "name") for label in objects_at(pull, "labels")),
+        author=text_at(object_at(pull, "user"), "login"),
     )
 
 

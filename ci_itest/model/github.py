@@ -36,6 +36,9 @@ class Context:
         actor: Who caused the run; "" when unknown.
         label: The label a `labeled` or `unlabeled` event is about; "" for any other.
         token: What the REST API is asked with; "" for none.
+        base_sha: Commit a pull request goes into, as it was when the event happened; "" for other events.
+        labels: Names of the pull request's labels when the event happened.
+        author: Who opened the pull request; "" when unknown.
     """
 
     repository: str
@@ -61,6 +64,9 @@ class Context:
     actor: str = ""
     label: str = ""
     token: str = field(default="", repr=False)
+    base_sha: str = ""
+    labels: tuple[str, ...] = ()
+    author: str = ""
 
     @property
     def is_fork(self) -> bool:
@@ -88,6 +94,7 @@ class PullRequest:
         labels: Names of the labels on it.
         changed_file_count: How many files it changes, as GitHub counts them.
         created_at: When it was opened.
+        author: Login of who opened it; "" for somebody whose account is gone.
     """
 
     number: int
@@ -95,6 +102,7 @@ class PullRequest:
     labels: tuple[str, ...]
     changed_file_count: int
     created_at: datetime
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +165,7 @@ class WorkflowRun:
         started_at: When the newest attempt was made.
         url: Its page.
         repository_id: Of the repository it ran in, 0 when unknown; another than the head's for a fork's run.
+        actor: Login of who caused its first attempt; "" when unknown.
     """
 
     id: str
@@ -174,6 +183,7 @@ class WorkflowRun:
     started_at: datetime
     url: str
     repository_id: int = 0
+    actor: str = ""
 
     @property
     def is_of_fork(self) -> bool:

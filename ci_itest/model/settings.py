@@ -144,6 +144,11 @@ class BypassSettings:
     label: str = _setting("", "Label that asks for it; empty: never.")
     paths: tuple[str, ...] = _setting(("docs/**", "**/*.md"), "Every changed file must match one of these.")
     never: tuple[str, ...] = _setting((), "No changed file may match one of these (ours are always among them).")
+    sticky: bool = _setting(False, "Whether the label outlives a push; else it must be set again.")
+    actors: tuple[str, ...] = _setting((), "Bots that need no label for changes to dependency_paths alone.")
+    dependency_paths: tuple[str, ...] = _setting(
+        ("**/uv.lock", "**/package-lock.json", "**/requirements*.txt"), "What actors may change without the suite."
+    )
 
 
 @dataclass(frozen=True, slots=True)

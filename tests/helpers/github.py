@@ -133,6 +133,7 @@ def new_state() -> Json:
         "runs": [],
         "jobs": {},
         "artifacts": [],
+        "files": {},
         "next_id": 1001,
         "requests": [],
     }
@@ -307,6 +308,12 @@ class GitHub:
             self.keep()
             return number
 
+    def file(self, path: str, text: str, *, ref: str = "") -> None:
+        """What a file holds in a commit; "" for the base of the pull requests."""
+        with self.lock:
+            self.state["files"].setdefault(ref or sha_of("base"), {})[path] = text
+            self.keep()
+
     def _next_id(self) -> int:
         self.state["next_id"] += 1
         return int(self.state["next_id"])
@@ -461,6 +468,13 @@ class GitHub:
         files = pull["files"][:MAX_LISTED_FILES]
         return 200, Page([shapes.changed_file(fact, head_sha=pull["head_sha"]) for fact in files])
 
+    def get_file(self, asked: Asked, shapes: Shapes, path: str) -> tuple[int, Json]:
+        ref = asked.query.get("ref", "")
+        files = self.state["files"].get(ref, {})
+        if unquote(path) not in files:
+            raise Refusal(404, "Not Found")
+        return 200, shapes.file(unquote(path), files[unquote(path)], ref=ref)
+
     def get_permission(self, asked: Asked, shapes: Shapes, login: str) -> tuple[int, Json]:
         if not asked.token["login"]:
             raise Refusal(401, "Requires authentication")
@@ -534,6 +548,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., tuple[int, Any]]], ...] = (
     ("GET", r"/issues/(\d+)/timeline", GitHub.get_timeline),
     ("GET", r"/pulls/(\d+)", GitHub.get_pull),
     ("GET", r"/pulls/(\d+)/files", GitHub.get_files),
+    ("GET", r"/contents/(.+)", GitHub.get_file),
     ("GET", r"/collaborators/([^/]+)/permission", GitHub.get_permission),
     ("GET", r"/actions/runs", GitHub.get_runs),
     ("GET", r"/actions/runs/(\d+)", GitHub.get_run),

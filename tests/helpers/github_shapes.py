@@ -335,6 +335,29 @@ class Shapes:
             **previous,
         }
 
+    def file(self, path: str, text: str, *, ref: str) -> Json:
+        sha = sha_of(text)
+        url = f"{self.root}/contents/{path}?ref={ref}"
+        links = {
+            "self": url,
+            "git": f"{self.root}/git/blobs/{sha}",
+            "html": f"{self.page}/blob/{ref}/{path}",
+        }
+        return {
+            "type": "file",
+            "encoding": "base64",
+            "size": len(text.encode()),
+            "name": path.rpartition("/")[2],
+            "path": path,
+            "content": base64.encodebytes(text.encode()).decode(),
+            "sha": sha,
+            "url": url,
+            "git_url": links["git"],
+            "html_url": links["html"],
+            "download_url": f"https://raw.githubusercontent.com/{self.repository_fact['full_name']}/{ref}/{path}",
+            "_links": links,
+        }
+
     def permission(self, login: str, permission: str) -> Json:
         """`maintain` and `triage` are told as roles; `permission` then says what they include."""
         includes = {"maintain": "write", "triage": "read"}

@@ -12,12 +12,16 @@ from ci_itest.cli.options import settings_options
 
 @click.command("decide")
 @settings_options
-def command(root: Path, config_file: Path | None, assignments: tuple[str, ...]) -> int:
+@click.option("--explain", "explains", is_flag=True, help="Then every rule, and what it says of this event.")
+def command(root: Path, config_file: Path | None, assignments: tuple[str, ...], explains: bool) -> int:
     """Say whether this event needs the suite at all: `run`, `bypass` or `repeat` on stdout, with the reason."""
-    from ci_itest.flows.decide import decide
+    from ci_itest.cli.deciding import Judge
 
     config = building.read_settings(root, config_file, assignments)
     place = building.place_of(config.root)
-    decision = decide(place.context, config.settings.bypass, github=building.github_api(place.context))
+    judge = Judge(config, place, config_file=config_file, assignments=assignments)
+    decision = judge.decision()
     click.echo(f"{decision.kind}: {decision.reason}")
+    for line in judge.explanation() if explains else ():
+        click.echo(line)
     return 0

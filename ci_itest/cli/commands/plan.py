@@ -10,6 +10,7 @@ import click
 
 from ci_itest.cli import building
 from ci_itest.cli.console import say
+from ci_itest.cli.deciding import Judge
 from ci_itest.cli.judging import with_planned_quarantine
 from ci_itest.cli.options import settings_options
 
@@ -65,7 +66,10 @@ def command(
     place = building.place_of(config.root)
     if asks:
         return _show_what_if(config, place, price=price)
-    decision = _decision(config, place) if decides else None
+    decision: Decision | None = None
+    if decides:
+        judge = Judge(config, place, config_file=config_file, assignments=assignments)
+        config, decision = judge.config, judge.decision()
     if decision and decision.kind is not DecisionKind.RUN:
         say(f"The suite is not run: {decision.reason}")
         building.set_outputs(_outputs(None, decision))
@@ -178,12 +182,6 @@ def show(plan: Plan) -> None:
             pieces = sum(not unit.is_whole_file for unit in shard.units)
             divided = f" ({pieces} of them in pieces)" if pieces else ""
             say(f"{label}: {shard.expected_seconds:7.1f} s of work expected in {files}{divided}")
-
-
-def _decision(config: Config, place: Place) -> Decision:
-    from ci_itest.flows.decide import decide
-
-    return decide(place.context, config.settings.bypass, github=building.github_api(place.context))
 
 
 def _outputs(plan: Plan | None, decision: Decision | None) -> dict[str, str]:

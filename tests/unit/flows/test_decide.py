@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from ci_itest.flows.decide import decide
+from ci_itest.flows.decide import decide, explain
 from ci_itest.github.api import GitHubApi
+from ci_itest.github.transport import Patience
 from ci_itest.model.decision import Decision, DecisionKind
 from ci_itest.model.github import Context
 from ci_itest.model.run import Conclusion
@@ -59,7 +61,8 @@ def decided(github: GitHub, about: Context | None = None, settings: BypassSettin
 
 
 def about_bug(action: str = "labeled", **changes: object) -> Context:
-    return replace(context(action=action, label="bug"), **changes)  # type: ignore[arg-type]  # the fields the test names
+    about = context(action=action, label="bug", labels=("bug",))
+    return replace(about, **changes)  # type: ignore[arg-type]  # the fields the test names
 
 
 def test_the_label_with_all_its_rules_bypasses_and_says_who_and_why(github: GitHub) -> None:
@@ -264,7 +267,7 @@ def test_another_label_repeats_the_verdict_of_the_commit(
         conclusion=Conclusion(expected),
         url="https://github.com/acme/shop/actions/runs/801",
     )
-    assert len(github.requests) == 3
+    assert len(github.requests) == 2
 
 
 def test_another_label_repeats_without_a_bypass_label_in_the_settings(github: GitHub) -> None:
@@ -351,13 +354,13 @@ def test_another_label_on_a_commit_without_a_verdict_runs_the_suite(github: GitH
 def test_a_bypass_stays_one_when_another_label_is_set(github: GitHub) -> None:
     github.run(801, conclusion="failure", created_at=at(2))
 
-    assert decided(github, about_bug()).kind is DecisionKind.BYPASS
+    assert decided(github, about_bug(labels=("bug", "skip-integration"))).kind is DecisionKind.BYPASS
 
 
 def test_a_label_that_does_not_count_lets_another_label_repeat(github: GitHub) -> None:
     github.state["permissions"]["alice"] = "read"
 
-    assert decided(github, about_bug()).kind is DecisionKind.REPEAT
+    assert decided(github, about_bug(labels=("bug", "skip-integration"))).kind is DecisionKind.REPEAT
 
 
 @pytest.mark.parametrize("label", ["skip-integration", "Skip-Integration"])
@@ -398,4 +401,114 @@ def test_a_long_row_of_repeats_is_not_followed_for_ever(github: GitHub) -> None:
         github.run(810 + number, created_at=at(10 + number), jobs=SKIPPED_SHARDS)
 
     assert decided(github, about_bug()).kind is DecisionKind.RUN
-    assert len(github.requests) == 12
+    assert len(github.requests) == 11
+
+
+# Without a label ---------------------------------------------------------------------------------------------------
+
+BOT = "dependabot[bot]"
+WITH_BOTS = replace(SETTINGS, actors=(BOT,))
+
+
+def opened_by_a_bot(github: GitHub, *, pushed_by: str = BOT, files: tuple[str, ...] = ("uv.lock",)) -> Context:
+    github.state["runs"] = []
+    github.pull_request(author=BOT, files=files)
+    github.run(OWN_RUN, conclusion="", created_at=at(0.1), actor=pushed_by)
+    return context(author=BOT, actor=pushed_by)
+
+
+def test_a_listed_bot_needs_no_label_for_lock_files(github: GitHub) -> None:
+    about = opened_by_a_bot(github, files=("uv.lock", "web/package-lock.json", "requirements-dev.txt"))
+
+    assert decided(github, about, WITH_BOTS) == Decision(
+        DecisionKind.BYPASS,
+        "dependabot[bot] needs no label, and all 3 changed files match "
+        "**/uv.lock, **/package-lock.json, **/requirements*.txt.",
+        actor=BOT,
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"pushed_by": "mallory"}, "its head was pushed by mallory"),
+        ({"files": ("uv.lock", "src/cart.py")}, "src/cart.py match none of the paths"),
+        ({"files": ("uv.lock", "pyproject.toml")}, "pyproject.toml never goes without"),
+        ({"files": ("docs/a.md",)}, "docs/a.md match none of the paths"),
+    ],
+    ids=["a person pushed to its branch", "code besides", "settings besides", "documents"],
+)
+def test_a_listed_bot_gets_no_more_than_that(more: dict[str, Any], words: str, github: GitHub) -> None:
+    decision = decided(github, opened_by_a_bot(github, **more), WITH_BOTS)
+
+    assert decision.kind is DecisionKind.RUN
+    assert decision.reason.startswith("The pull request of dependabot[bot] needs the suite: ")
+    assert words in decision.reason
+
+
+def test_a_label_set_by_the_bot_on_a_persons_push_changes_nothing(github: GitHub) -> None:
+    about = replace(opened_by_a_bot(github, pushed_by="mallory"), actor=BOT, action="labeled", label="dependencies")
+    github.run(OWN_RUN + 1, conclusion="", created_at=at(1), actor=BOT)
+
+    assert decided(github, about, WITH_BOTS).kind is DecisionKind.RUN
+
+
+def test_a_bot_that_is_not_listed_is_asked_for_a_label(github: GitHub) -> None:
+    assert decided(github, opened_by_a_bot(github)).reason == "The label skip-integration is not on the pull request."
+
+
+def test_a_sticky_label_outlives_a_push(github: GitHub) -> None:
+    pushed_after_the_label(github)
+
+    assert decided(github).kind is DecisionKind.RUN
+    assert decided(github, settings=replace(SETTINGS, sticky=True)).kind is DecisionKind.BYPASS
+
+
+# What it costs, and why --------------------------------------------------------------------------------------------
+
+
+def test_with_the_label_forty_calls_are_enough_for_the_largest_pull_request(github: GitHub) -> None:
+    github.state["pulls"]["5"]["files"] = [{"filename": f"docs/{number}.md"} for number in range(3000)]
+    for number in range(300):
+        github.label(f"label {number}", when=at(6))
+
+    assert decided(github).kind is DecisionKind.BYPASS
+    assert len(github.requests) <= 40
+
+
+def test_a_decision_that_takes_more_calls_than_it_may_runs_the_suite(github: GitHub) -> None:
+    api = GitHubApi(github.url, github.token, repository="acme/shop", patience=Patience(calls=3))
+
+    decision = decide(context(), SETTINGS, github=api)
+
+    assert decision.kind is DecisionKind.RUN
+    assert "more than 3 calls" in decision.reason
+
+
+def test_every_rule_is_explained(github: GitHub) -> None:
+    with_permission("triage")(github)
+    with_files("docs/a.md", "migrations/1.sql")(github)
+    github.fail("/actions/runs", status=503, times=9)
+    api = GitHubApi(github.url, github.token, repository="acme/shop", pause=lambda _seconds: None)
+
+    untold = f"Cannot list the workflow runs of {HEAD}: 503 Server Error."
+    unmatched = "migrations/1.sql match none of the paths (docs/**, **/*.md)"
+
+    lines = list(explain(context(author="alice"), SETTINGS, github=api))
+
+    assert lines == [
+        "With the label skip-integration:",
+        "  yes the label is on the pull request",
+        "  yes the pull request is still at the commit of this run",
+        "  yes a person set the label",
+        "  no  who set it may write to the repository: alice, who set it, has no write permission (read)",
+        f"  ?   it was set after the last push, or is sticky: GitHub did not tell: {untold}",
+        f"  no  every changed file matches paths, and none never: {unmatched}",
+        "Without a label:",
+        "  no  its author is one of actors: alice is not among the actors",
+    ]
+
+
+def test_outside_of_a_pull_request_there_is_nothing_to_explain(github: GitHub) -> None:
+    assert len(list(explain(context("push"), SETTINGS, github=None))) == 1
+    assert github.requests == []

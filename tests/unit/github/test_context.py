@@ -95,6 +95,7 @@ def test_a_pull_request_is_told_in_full() -> None:
         head_sha=HEAD_SHA,
         head_repository_id=1296269,
         base_ref="main",
+        base_sha="3" * 40,
         default_branch="main",
         branch="faster-cart",
         pull_request=5,

@@ -1,0 +1,73 @@
+"""What a run is judged by and what is decided about it, for the commands that ask GitHub before anything runs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci_itest.cli import building
+from ci_itest.cli.console import say
+from ci_itest.cli.options import overrides
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ci_itest.cli.building import Place
+    from ci_itest.config.reader import Config
+    from ci_itest.github.api import GitHubApi
+    from ci_itest.model.decision import Decision
+
+MAX_CALLS = 40
+"""Of a plan: three without the bypass label, and a page of files for every hundred with it."""
+
+
+class Judge:
+    """The settings a run is judged by, and the decision; GitHub is asked when the first of them is asked for.
+
+    Attributes:
+        config: The checkout's settings, with the judging tables of the base commit for a pull request.
+    """
+
+    def __init__(self, config: Config, place: Place, *, config_file: Path | None, assignments: Sequence[str]) -> None:
+        from ci_itest.flows.base_settings import judging_config, settings_path
+
+        self._place = place
+        self._api = _api(place)
+        judging = judging_config(
+            config,
+            place.context,
+            folder=place.root_in_repository,
+            is_named=config_file is not None,
+            environment=os.environ,
+            overrides=overrides(assignments),
+            github=self._api,
+        )
+        if judging.trouble:
+            say(f"warning: {judging.trouble}. Nothing can be bypassed or muted in this run.")
+        self._trouble = judging.trouble
+        # Whatever the file is called and wherever it lies, who changes it does not go without the suite.
+        bypass = judging.config.settings.bypass
+        never = (*bypass.never, settings_path(config, folder=place.root_in_repository))
+        self._bypass = replace(bypass, never=never)
+        self.config = judging.config
+
+    def decision(self) -> Decision:
+        from ci_itest.flows.decide import decide
+        from ci_itest.model.decision import Decision, DecisionKind
+
+        if self._trouble and self._place.context is not None and self._place.context.token:
+            return Decision(DecisionKind.RUN, f"{self._trouble[:1].upper()}{self._trouble[1:].rstrip('.')}.")
+        return decide(self._place.context, self._bypass, github=self._api)
+
+    def explanation(self) -> list[str]:
+        from ci_itest.flows.decide import explain
+
+        return list(explain(self._place.context, self._bypass, github=self._api))
+
+
+def _api(place: Place) -> GitHubApi | None:
+    from ci_itest.github.transport import Patience
+
+    return building.github_api(place.context, patience=Patience(calls=MAX_CALLS))
