@@ -84,6 +84,12 @@ def bound(seconds: Seconds, machines: int) -> float:
     return max(sum(seconds.values()) / machines, max(seconds.values()))
 
 
+def plain_setup_bound(seconds: Seconds, shard_count: int, setup: float) -> float:
+    """As if each file were set up once; where a file is longer than a shard, no division comes near it."""
+    files = len({file_of(case) for case in seconds})
+    return max((sum(seconds.values()) + setup * files) / shard_count, max(seconds.values()) + setup)
+
+
 def setup_bound(seconds: Seconds, shard_count: int, setup: float) -> float:
     """No division with setup is shorter: a file that is longer than a shard is set up in several."""
     work: dict[str, float] = {}
