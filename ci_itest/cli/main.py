@@ -20,6 +20,7 @@ COMMANDS = {
     "merge": "Merge the shards' bundles, or any JUnit files, into one verdict and report it.",
     "report": "Open the last report in a browser.",
     "replay": "Run a shard of CI, or of a run here, again on this machine.",
+    "post": "Post the comment of a fork's run, whose own token may only read.",
     "decide": "Say whether this event needs the suite at all.",
     "history": "Bring durations of other tools in, or take ours out.",
     "flaky": "Show which cases fail by themselves; learn that anew.",

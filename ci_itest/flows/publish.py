@@ -72,7 +72,7 @@ def publish(
         summary=summary(view),
         annotations=inline_annotations(view),
         view=view,
-        is_quiet=_is_quiet(view),
+        is_quiet=says_nothing_new(view),
     )
     write_whole(published.page, html_report(view).encode())
     write_whole(folder / "comment.md", published.comment.encode())
@@ -114,5 +114,6 @@ def outputs_of(published: Published, *, comment_url: str) -> Mapping[str, str]:
     }
 
 
-def _is_quiet(view: ReportView) -> bool:
+def says_nothing_new(view: ReportView) -> bool:
+    """Whether the comment has nothing that must be said (all green, at once)."""
     return view.conclusion in (Conclusion.SUCCESS, Conclusion.BYPASSED) and not view.counts.recovered

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from ci_itest.errors import GitHubError
 from ci_itest.github.payload import number_at, object_at, objects_at, text_at, time_at
 from ci_itest.github.transport import MAX_DOWNLOAD_BYTES, Patience, Transport
-from ci_itest.model.github import Artifact, ChangedFile, Comment, Job, PullRequest, TimelineEvent, WorkflowRun
+from ci_itest.model.github import Artifact, ChangedFile, Comment, Job, OpenPull, PullRequest, TimelineEvent, WorkflowRun
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +77,20 @@ class GitHubApi:
             changed_file_count=changed_file_count,
             created_at=created_at,
             author=text_at(object_at(found, "user"), "login"),
+        )
+
+    def open_pulls(self, *, owner: str, branch: str) -> tuple[OpenPull, ...]:
+        """The open pull requests from a branch of somebody's repository."""
+        doing = f"list the pull requests from {owner}:{branch}"
+        items = self._items("/pulls", doing=doing, state="open", head=f"{owner}:{branch}")
+        return tuple(
+            OpenPull(
+                number=number_at(item, "number"),
+                head_sha=text_at(object_at(item, "head"), "sha"),
+                head_repository_id=number_at(object_at(object_at(item, "head"), "repo"), "id"),
+                base_sha=text_at(object_at(item, "base"), "sha"),
+            )
+            for item in items
         )
 
     def labels(self, number: int) -> tuple[str, ...]:
@@ -271,6 +285,7 @@ def _workflow_run(item: Mapping[str, object], *, doing: str) -> WorkflowRun:
         url=text_at(item, "html_url"),
         repository_id=number_at(object_at(item, "repository"), "id"),
         actor=text_at(object_at(item, "actor"), "login"),
+        head_owner=text_at(object_at(object_at(item, "head_repository"), "owner"), "login"),
     )
 
 

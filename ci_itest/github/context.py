@@ -79,6 +79,19 @@ def context(environment: Mapping[str, str], *, read: Read = _read_file) -> Conte
     )
 
 
+def triggering_run(environment: Mapping[str, str], *, read: Read = _read_file) -> str:
+    """Id of the run that a `workflow_run` event is about, "" for any other event.
+
+    Raises:
+        GitHubError: The event file is not a JSON object.
+    """
+    if environment.get("GITHUB_EVENT_NAME") != "workflow_run":
+        return ""
+    event = _event(environment.get("GITHUB_EVENT_PATH", ""), read=read)
+    number = number_at(object_at(event, "workflow_run"), "id")
+    return str(number) if number else ""
+
+
 def _event(path: str, *, read: Read) -> Mapping[str, object]:
     if not path:
         return {}

@@ -106,6 +106,21 @@ class PullRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenPull:
+    """An open pull request as lists tell it.
+
+    Attributes:
+        head_repository_id: 0 when that repository is gone.
+        base_sha: Commit it goes into.
+    """
+
+    number: int
+    head_sha: str
+    head_repository_id: int
+    base_sha: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChangedFile:
     """A file a pull request changes.
 
@@ -166,6 +181,7 @@ class WorkflowRun:
         url: Its page.
         repository_id: Of the repository it ran in, 0 when unknown; another than the head's for a fork's run.
         actor: Login of who caused its first attempt; "" when unknown.
+        head_owner: Login of whose repository the head lives in; "" when that is gone.
     """
 
     id: str
@@ -184,6 +200,7 @@ class WorkflowRun:
     url: str
     repository_id: int = 0
     actor: str = ""
+    head_owner: str = ""
 
     @property
     def is_of_fork(self) -> bool:

@@ -205,14 +205,16 @@ class Event:
     """What starts a workflow.
 
     Attributes:
-        name: "push" or "pull_request".
+        name: "push", "pull_request" or "workflow_run".
         action: Of a pull request's event.
         label: The label that a `labeled` event is about.
+        about: Id of the run that a `workflow_run` event is about.
     """
 
     name: str = "pull_request"
     action: str = "synchronize"
     label: str = ""
+    about: int = 0
 
 
 PUSH = Event("push", action="")
@@ -398,7 +400,7 @@ class Repository:
         shutil.rmtree(self.store / "artifacts" / str(run_id))
 
     def _variables(self, event: Event, run_id: int, attempt: int, workflow: str) -> Mapping[str, str]:
-        ref = "refs/heads/main" if event.name == "push" else "refs/pull/5/merge"
+        ref = "refs/pull/5/merge" if event.name == "pull_request" else "refs/heads/main"
         return {
             "GITHUB_RUN_ID": str(run_id),
             "GITHUB_RUN_ATTEMPT": str(attempt),
@@ -407,7 +409,7 @@ class Repository:
             "GITHUB_REF": ref,
             "GITHUB_WORKFLOW_REF": f"{self.github.repository}/.github/workflows/{workflow}@{ref}",
             # act takes the commit from here.
-            "SHA_REF": self.main_sha if event.name == "push" else self.merge_sha,
+            "SHA_REF": self.merge_sha if event.name == "pull_request" else self.main_sha,
             "STAND_IN": str(self._bench.stand_in),
             "STAND_IN_STORE": str(self.store),
             "STAND_IN_REPOSITORY": str(self.folder),
@@ -420,6 +422,8 @@ class Repository:
         repository = {"id": fact["id"], "full_name": self.github.repository, "default_branch": "main"}
         if event.name == "push":
             return {"ref": "refs/heads/main", "after": self.main_sha, "repository": repository}
+        if event.name == "workflow_run":
+            return {"action": "completed", "repository": repository, "workflow_run": self._told_run(event.about)}
         payload: dict[str, Any] = {
             "action": event.action,
             "number": 5,
@@ -431,6 +435,18 @@ class Repository:
             },
         }
         return payload | ({"label": {"name": event.label}} if event.label else {})
+
+    def _told_run(self, run_id: int) -> Mapping[str, Any]:
+        """The part of a run that its event tells and a workflow looks at."""
+        fact = next(run for run in self.github.state["runs"] if run["id"] == run_id)
+        repository = {"id": self.github.state["repository"]["id"]}
+        return {
+            "id": run_id,
+            "event": fact["event"],
+            "actor": {"login": fact["actor"]},
+            "head_repository": {"id": fact["head_repository_id"]},
+            "repository": repository,
+        }
 
     def _ended(self, log: str, *, exit_code: int, run_id: int) -> Ended:
         lines = list(_json_lines(log))

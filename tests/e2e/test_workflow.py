@@ -87,6 +87,7 @@ def test_a_failed_shard_run_again_keeps_the_plan_and_turns_the_run_green(small: 
 
     assert red.outputs["report"]["conclusion"] == "failure"
     assert shard_jobs_of(green) == {f"ci-itest-main-{broken}-a2"}
+    assert "Attempt 2 runs the 1 of " in green.log, "Only what failed runs again."
     assert green.plan == red.plan
     assert green.jobs["report"] == "success"
     assert green.outputs["report"]["conclusion"] == "success"
@@ -168,6 +169,23 @@ def test_a_token_that_may_not_write_changes_no_verdict(small: Repository, github
     assert TESTS_FAILED in ended.log
     assert ended.outputs["report"]["conclusion"] == "failure"
     assert github.bodies() == []
+
+
+def test_a_forks_report_is_posted_by_a_run_of_the_default_branch(small: Repository, github: GitHub) -> None:
+    small.divide_over(1)
+    fork: dict[str, Any] = {"head_repository": "eve/shop", "head_repository_id": 77}
+    red = small.run(CHANGED, run_id=1, token=github.read_only_token, environment={"BROKEN": "cart"})
+    assert github.bodies() == []
+    github.run(1, conclusion="failure", head_sha=small.head_sha, pull_requests=[], **fork)
+    github.state["pulls"]["5"].update(fork)
+    github.artifact(1, "ci-itest-report-a1", file=red.artifacts["ci-itest-report-a1"])
+
+    ended = small.run(Event("workflow_run", about=1), run_id=2, workflow="fork.yml")
+
+    assert ended.exit_code == 0
+    assert_one_comment(github, "outside this repository's control", "test_cart.py::test_the_cart_works")
+    assert github.bodies()[0][1].startswith("<!-- ci-itest:report key=.github%2Fworkflows%2Fci.yml run=1 attempt=1")
+    assert ended.result("Fetch the bundles") == set()
 
 
 def assert_one_comment(github: GitHub, *words: str) -> None:

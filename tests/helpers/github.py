@@ -463,6 +463,17 @@ class GitHub:
         count = sum(1 for fact in self.state["comments"] if fact["issue"] == int(number))
         return 200, shapes.pull_request(self._pull(number), comment_count=count)
 
+    def get_pulls(self, asked: Asked, shapes: Shapes) -> tuple[int, Page]:
+        """A head is named by its owner and branch; GitHub leaves the filter away when it is not of that form."""
+        owner, colon, branch = asked.query.get("head", "").partition(":")
+        found = [
+            pull
+            for pull in self.state["pulls"].values()
+            if asked.query.get("state", "open") in ("all", pull["state"])
+            and (not colon or (pull["head_repository"].split("/")[0], pull["head_ref"]) == (owner, branch))
+        ]
+        return 200, Page([shapes.listed_pull_request(pull) for pull in found])
+
     def get_files(self, asked: Asked, shapes: Shapes, number: str) -> tuple[int, Page]:
         pull = self._pull(number)
         files = pull["files"][:MAX_LISTED_FILES]
@@ -546,6 +557,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., tuple[int, Any]]], ...] = (
     ("POST", r"/issues/(\d+)/labels", GitHub.post_labels),
     ("DELETE", r"/issues/(\d+)/labels/([^/]+)", GitHub.remove_label),
     ("GET", r"/issues/(\d+)/timeline", GitHub.get_timeline),
+    ("GET", r"/pulls", GitHub.get_pulls),
     ("GET", r"/pulls/(\d+)", GitHub.get_pull),
     ("GET", r"/pulls/(\d+)/files", GitHub.get_files),
     ("GET", r"/contents/(.+)", GitHub.get_file),

@@ -308,6 +308,15 @@ class Shapes:
             "updated_at": fact["created_at"],
         }
 
+    def listed_pull_request(self, fact: Mapping[str, Any]) -> Json:
+        """Lists leave the counts and the state of merging away."""
+        whole = self.pull_request(fact, comment_count=0)
+        left_away = (
+            "merged mergeable mergeable_state rebaseable merged_by comments review_comments commits additions "
+            "deletions changed_files maintainer_can_modify"
+        )
+        return {key: value for key, value in whole.items() if key not in left_away.split()}
+
     def _end(self, ref: str, sha: str, full_name: str, repository_id: int) -> Json:
         owner = full_name.split("/")[0]
         return {
