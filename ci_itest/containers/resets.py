@@ -62,7 +62,7 @@ def _kept(services: RunningServices, name: str, endpoint: Endpoint) -> tuple[_Ke
     if scheme in ("postgresql", "postgres"):
         return Databases(services, name, endpoint.credentials), ""
     if scheme == "redis":
-        if _redis(services, name, endpoint.credentials, "DBSIZE").strip("() \n").rpartition(" ")[2] != "0":
+        if _redis(services, name, endpoint.credentials, "DBSIZE").split()[-1:] != ["0"]:
             return None, "prepare left keys in it, and they cannot be brought back"
         return Keys(services, name, endpoint.credentials), ""
     return None, "there is no way to reset this kind of service"
@@ -118,7 +118,8 @@ class Keys:
 
 def _redis(services: RunningServices, name: str, credentials: Mapping[str, str], command: str) -> str:
     password = credentials.get("password", "")
-    script = 'cli=$(command -v redis-cli || command -v valkey-cli) && REDISCLI_AUTH="$1" exec "$cli" "$2"'
+    # A server without a password complains of an empty one.
+    script = 'test -z "$1" || export REDISCLI_AUTH="$1"; exec $(command -v redis-cli || command -v valkey-cli) "$2"'
     ended = services.exec(name, ["sh", "-c", script, "sh", password, command])
     if ended.exit_code != 0:
         raise ServiceError(f"The data of {name} cannot be reset: {ended.output.strip()}")

@@ -97,9 +97,9 @@ def _gigabytes(size_bytes: int) -> str:
 
 def _commit_row(recording: Recording, here: Here) -> Match:
     there = recording.result.commit
-    mine = here.commit[:12] + ("" if here.is_clean else " with changes")
+    mine = here.commit[:12] + ("" if here.is_clean else " with changes") if here.commit else "no commit"
     if recording.is_local:
-        return Match("commit", f"{there[:12]}, a working tree", mine, None)
+        return Match("commit", f"{there[:12]}, a working tree" if there else "no commit", mine, None)
     return Match("commit", there[:12], mine, here.is_clean and here.commit == there)
 
 

@@ -54,9 +54,11 @@ def recording(
     return Recording(BundleFolder(Path("bundle")), result, surroundings)
 
 
-def attempt(case: str, *, is_good: bool = True, suite: str = "main", seconds: float = 1.0) -> Attempt:
+def attempt(
+    case: str, *, is_good: bool = True, suite: str = "main", seconds: float = 1.0, started_at: str = ""
+) -> Attempt:
     outcome = Outcome.PASSED if is_good else Outcome.FAILED
-    return Attempt(case_id(case, suite), outcome, call_seconds=seconds)
+    return Attempt(case_id(case, suite), outcome, started_at=started_at, call_seconds=seconds)
 
 
 def here(**more: Any) -> Here:
