@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAX_PAGES = 100
+MAX_COMMENT_PAGES = 7
+"""A report asks GitHub twelve times at most; a longer conversation keeps its report in the summary."""
 
 _EXPIRED = "Artifacts live as long as the repository's settings say. Run the workflow again to have a fresh one."
 
@@ -49,6 +51,7 @@ class GitHubApi:
     ) -> None:
         self._api_url = api_url.rstrip("/")
         self._root = f"{self._api_url}/repos/{repository}"
+        self._pause = pause
         self._transport = Transport(self._api_url, token, patience=patience or Patience(), pause=pause)
 
     def login(self) -> str:
@@ -188,10 +191,37 @@ class GitHubApi:
             f"{self._root}/actions/artifacts/{artifact.id}/zip", target, doing=doing, max_bytes=max_bytes
         )
 
+    def comment_pages(self, number: int) -> Iterator[tuple[Comment, ...]]:
+        """The comments on an issue or pull request, oldest first, a hundred at a time; MAX_COMMENT_PAGES at most."""
+        doing = f"list the comments of #{number}"
+        url = f"{self._root}/issues/{number}/comments?per_page=100"
+        for page in self._pages(url, doing=doing, most=MAX_COMMENT_PAGES):
+            yield tuple(_comment(item, doing=doing) for item in _page_items(page, "", doing=doing))
+
     def comments(self, number: int) -> tuple[Comment, ...]:
         """Every comment on an issue or pull request, oldest first."""
-        doing = f"list the comments of #{number}"
-        return tuple(_comment(item, doing=doing) for item in self._items(f"/issues/{number}/comments", doing=doing))
+        return tuple(comment for page in self.comment_pages(number) for comment in page)
+
+    def comment(self, comment_id: int) -> Comment:
+        """One comment as it is now."""
+        doing = f"read comment {comment_id}"
+        return _comment(self._object(f"{self._root}/issues/comments/{comment_id}", doing=doing), doing=doing)
+
+    def wait(self, seconds: float) -> None:
+        """Wait as between two tries."""
+        self._pause(seconds)
+
+    def create_check_run(self, payload: Mapping[str, object]) -> tuple[int, str]:
+        """Id and page of a new check run; tried once, since each try would make another."""
+        doing = "make the check run"
+        answer = self._transport.send("POST", f"{self._root}/check-runs", doing=doing, payload=payload)
+        made = _as_object(answer.content, doing=doing)
+        return number_at(made, "id") or _refuse_shape(doing), text_at(made, "html_url")
+
+    def extend_check_run(self, check_run_id: int, payload: Mapping[str, object]) -> None:
+        """Give a check run further annotations; GitHub adds them to those it has."""
+        url = f"{self._root}/check-runs/{check_run_id}"
+        self._transport.send("PATCH", url, doing="extend the check run", payload=payload, is_repeatable=False)
 
     def create_comment(self, number: int, body: str) -> Comment:
         """A new comment. Tried once: after an error without a clear answer (0, 5xx) it may be there all the same."""
@@ -224,14 +254,14 @@ class GitHubApi:
         url = f"{self._root}{path}?{urlencode({'per_page': '100', **query})}"
         return [item for page in self._pages(url, doing=doing) for item in _page_items(page, key, doing=doing)]
 
-    def _pages(self, url: str, *, doing: str) -> Iterator[object]:
-        for _ in range(_MAX_PAGES):
+    def _pages(self, url: str, *, doing: str, most: int = _MAX_PAGES) -> Iterator[object]:
+        for _ in range(most):
             answer = self._transport.send("GET", url, doing=doing)
             yield answer.content
             if not answer.next_url:
                 return
             url = self._transport.on_the_same_host(answer.next_url, doing=doing)
-        raise GitHubError(f"Cannot {doing}: there are more than {_MAX_PAGES} pages.")
+        raise GitHubError(f"Cannot {doing}: there are more than {most} pages.")
 
 
 def _refuse_shape(doing: str) -> NoReturn:

@@ -15,6 +15,8 @@ _MARKER = re.compile(r"<!-- ci-itest:report key=(\S+)(?: run=(\d{1,20}) attempt=
 _KEY = re.compile(r"(?:(?!--)[!-=?-~])+")
 # No answer, or one that leaves open whether the comment was made.
 _UNCLEAR_STATUSES = frozenset({0, 500, 502, 503, 504})
+# GitHub has no conditional writes. Whoever read the comment before another run wrote it writes within this time.
+_SETTLING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,12 @@ def upsert(
     if shown is not None and _age(shown) > marker.age:
         return Posted(PostState.OUTDATED, shown.url)
     if mine:
-        updated = _update(api, mine, text)
+        updated = _update(api, mine, text, marker)
         if updated is not None:
-            return Posted(PostState.UPDATED, updated.url)
+            return updated
     if not create:
         return Posted(PostState.ABSENT)
-    return Posted(PostState.CREATED, _create(api, pull_request, text, marker, login=login).url)
+    return _create(api, pull_request, text, marker, login=login)
 
 
 def _marked(body: str, marker: Marker) -> str:
@@ -117,12 +119,15 @@ def _marked(body: str, marker: Marker) -> str:
 
 
 def _mine(api: GitHubApi, pull_request: int, marker: Marker, *, login: str) -> list[Comment]:
-    """Our comments with this key, oldest first."""
-    marked = [comment for comment in api.comments(pull_request) if _has_key(comment, marker.key)]
-    if not marked:
-        return []
-    author = login or api.login()
-    return sorted((comment for comment in marked if comment.author == author), key=lambda comment: comment.id)
+    """Our comments with this key, oldest first: those of the first page that has one, which holds its twins too."""
+    for page in api.comment_pages(pull_request):
+        marked = [comment for comment in page if _has_key(comment, marker.key)]
+        if marked:
+            login = login or api.login()
+            mine = [comment for comment in marked if comment.author == login]
+            if mine:
+                return sorted(mine, key=lambda comment: comment.id)
+    return []
 
 
 def _has_key(comment: Comment, key: str) -> bool:
@@ -135,20 +140,43 @@ def _age(comment: Comment) -> tuple[int, int]:
     return marker.age if marker is not None else (0, 0)
 
 
-def _update(api: GitHubApi, mine: list[Comment], text: str) -> Comment | None:
-    """The oldest of ours with the new text, its twins gone; None when somebody deleted it meanwhile."""
+def _update(api: GitHubApi, mine: list[Comment], text: str, marker: Marker) -> Posted | None:
+    """Give the oldest of ours the new text and take its twins away; None when somebody deleted it meanwhile.
+
+    Another run may write between our looks. It is looked at once more right before, so that an older run gives way,
+    and a moment after, so that a newer one puts back what an older one wrote over.
+    """
     try:
+        now = api.comment(mine[0].id)
+        if _age(now) > marker.age:
+            return Posted(PostState.OUTDATED, now.url)
         updated = api.update_comment(mine[0].id, text)
+        for twin in mine[1:]:
+            api.delete_comment(twin.id)
+        api.wait(_SETTLING_SECONDS)
+        if _age(api.comment(mine[0].id)) < marker.age:
+            api.update_comment(mine[0].id, text)
     except GitHubError as error:
         if error.status in (404, 410):
             return None
         raise
-    for twin in mine[1:]:
+    return Posted(PostState.UPDATED, updated.url)
+
+
+def _create(api: GitHubApi, pull_request: int, text: str, marker: Marker, *, login: str) -> Posted:
+    """Make the comment; of two runs that both made one, the newer run's stays."""
+    made = _made_once(api, pull_request, text, marker, login=login)
+    twins = [comment for comment in _mine(api, pull_request, marker, login=login or made.author) if comment != made]
+    if any(_age(twin) > marker.age for twin in twins):
+        api.delete_comment(made.id)
+        newest = max(twins, key=_age)
+        return Posted(PostState.OUTDATED, newest.url)
+    for twin in twins:
         api.delete_comment(twin.id)
-    return updated
+    return Posted(PostState.CREATED, made.url)
 
 
-def _create(api: GitHubApi, pull_request: int, text: str, marker: Marker, *, login: str) -> Comment:
+def _made_once(api: GitHubApi, pull_request: int, text: str, marker: Marker, *, login: str) -> Comment:
     try:
         return api.create_comment(pull_request, text)
     except GitHubError as error:

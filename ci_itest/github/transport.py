@@ -125,9 +125,22 @@ class Transport:
         self._calls = 0
         self._kept: dict[str, tuple[str, Answer]] = {}
 
-    def send(self, method: str, url: str, *, doing: str, payload: Mapping[str, object] | None = None) -> Answer:
-        """The answer to a request; a read that was answered before is only asked for what is new (ETag)."""
-        pauses = _RETRY_PAUSES_SECONDS if method in _REPEATABLE else ()
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        doing: str,
+        payload: Mapping[str, object] | None = None,
+        is_repeatable: bool | None = None,
+    ) -> Answer:
+        """The answer to a request; a read that was answered before is only asked for what is new (ETag).
+
+        Args:
+            is_repeatable: Whether doing it twice is as good as once; None: by the method.
+        """
+        repeats = method in _REPEATABLE if is_repeatable is None else is_repeatable
+        pauses = _RETRY_PAUSES_SECONDS if repeats else ()
         self._count_call(doing)
         return self._patiently(lambda: self._send_once(method, url, doing=doing, payload=payload), pauses=pauses)
 

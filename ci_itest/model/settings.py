@@ -159,6 +159,7 @@ class ReportSettings:
     comment: Literal["problems", "always", "off"] = _setting(
         "problems", "Pull-request comment: when something is wrong (and while one exists), always, or never."
     )
+    check: bool = _setting(False, "Also a check run with the failures at their lines (needs checks: write).")
 
 
 @dataclass(frozen=True, slots=True)

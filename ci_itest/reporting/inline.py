@@ -33,11 +33,11 @@ class Annotation:
     message: str
 
 
-def inline_annotations(view: ReportView) -> tuple[Annotation, ...]:
-    """At most MAX_ANNOTATIONS failures that have a file and a line: one of each cause first, then the others."""
+def inline_annotations(view: ReportView, *, limit: int = MAX_ANNOTATIONS) -> tuple[Annotation, ...]:
+    """At most `limit` failures that have a file and a line: one of each cause first, then the others."""
     chosen: list[Annotation] = []
     for case, case_count in _in_turn(view):
-        if len(chosen) == MAX_ANNOTATIONS:
+        if len(chosen) == limit:
             break
         if case.line > 0 and url_path(case.file):
             chosen.append(_annotation(case, case_count))

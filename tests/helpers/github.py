@@ -134,6 +134,7 @@ def new_state() -> Json:
         "jobs": {},
         "artifacts": [],
         "files": {},
+        "check_runs": [],
         "next_id": 1001,
         "requests": [],
     }
@@ -146,6 +147,7 @@ class GitHub:
         url: Address of its API, known once it serves.
         state: All facts, as JSON values.
         faults: What goes wrong next.
+        meanwhile: Method, pattern of a path, and what somebody else does just before the next such call.
     """
 
     token = "workflow-token"
@@ -156,6 +158,7 @@ class GitHub:
         self.url = ""
         self.state = new_state() | (state or {})
         self.faults: list[Fault] = []
+        self.meanwhile: list[tuple[str, str, Callable[[], object]]] = []
         self.lock = threading.RLock()
         self.ended = threading.Event()
         self.judge = Judge(self.repository)
@@ -345,6 +348,14 @@ class GitHub:
                     return fault
         return None
 
+    def let_others_act(self, method: str, path: str) -> None:
+        """What happens between a client's look and its next step."""
+        for index, (waited_for, pattern, act) in enumerate(self.meanwhile):
+            if waited_for == method and re.search(pattern, path):
+                del self.meanwhile[index]
+                act()
+                return
+
     def token_of(self, header: str) -> Mapping[str, Any]:
         """What is known of the bearer; nobody without a header."""
         if not header:
@@ -441,6 +452,22 @@ class GitHub:
         self.state["comments"] = [c for c in self.state["comments"] if c["id"] != fact["id"]]
         self.keep()
         return 204, None
+
+    def post_check_run(self, asked: Asked, shapes: Shapes) -> tuple[int, Json]:
+        output = asked.content.get("output", {})
+        if asked.content.get("status") == "completed" and not asked.content.get("conclusion"):
+            raise Refusal(422, 'Invalid request.\n\n"conclusion" wasn\'t supplied.')
+        fact = {**asked.content, "id": self._next_id(), "annotations": output.get("annotations", [])}
+        self.state["check_runs"].append(fact)
+        self.keep()
+        return 201, shapes.check_run(fact, at=stamp(self._now()))
+
+    def patch_check_run(self, asked: Asked, shapes: Shapes, number: str) -> tuple[int, Json]:
+        for fact in self.state["check_runs"]:
+            if fact["id"] == int(number):
+                fact["annotations"] = fact["annotations"] + asked.content.get("output", {}).get("annotations", [])
+                return 200, shapes.check_run(fact, at=stamp(self._now()))
+        raise Refusal(404, "Not Found")
 
     def get_labels(self, asked: Asked, shapes: Shapes, number: str) -> tuple[int, Page]:
         return 200, Page([shapes.label(name) for name in self._pull(number)["labels"]])
@@ -560,6 +587,8 @@ _ROUTES: tuple[tuple[str, str, Callable[..., tuple[int, Any]]], ...] = (
     ("GET", r"/pulls", GitHub.get_pulls),
     ("GET", r"/pulls/(\d+)", GitHub.get_pull),
     ("GET", r"/pulls/(\d+)/files", GitHub.get_files),
+    ("POST", r"/check-runs", GitHub.post_check_run),
+    ("PATCH", r"/check-runs/(\d+)", GitHub.patch_check_run),
     ("GET", r"/contents/(.+)", GitHub.get_file),
     ("GET", r"/collaborators/([^/]+)/permission", GitHub.get_permission),
     ("GET", r"/actions/runs", GitHub.get_runs),
@@ -599,6 +628,7 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
             if path.startswith("/_double/"):
                 self._send(*github.control(f"{self.command} {path}", sent), {})
                 return
+            github.let_others_act(self.command, path)
             fault = github.take_fault(self.command, path)
             if fault is not None and fault.latency_seconds:
                 github.ended.wait(fault.latency_seconds)

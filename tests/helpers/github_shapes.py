@@ -344,6 +344,34 @@ class Shapes:
             **previous,
         }
 
+    def check_run(self, fact: Mapping[str, Any], *, at: str) -> Json:
+        number = fact["id"]
+        url = f"{self.root}/check-runs/{number}"
+        return {
+            "id": number,
+            "node_id": node_id("CheckRun", number),
+            "head_sha": fact["head_sha"],
+            "external_id": "",
+            "url": url,
+            "html_url": f"{self.page}/runs/{number}",
+            "details_url": fact.get("details_url"),
+            "status": fact["status"],
+            "conclusion": fact["conclusion"],
+            "started_at": at,
+            "completed_at": at,
+            "output": {
+                "title": fact["output"]["title"],
+                "summary": fact["output"]["summary"],
+                "text": None,
+                "annotations_count": len(fact["annotations"]),
+                "annotations_url": f"{url}/annotations",
+            },
+            "name": fact["name"],
+            "check_suite": {"id": 5},
+            "app": None,
+            "pull_requests": [],
+        }
+
     def file(self, path: str, text: str, *, ref: str) -> Json:
         sha = sha_of(text)
         url = f"{self.root}/contents/{path}?ref={ref}"

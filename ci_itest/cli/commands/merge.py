@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ci_itest.cli import building
+from ci_itest.cli.checking import make_check, report_api
 from ci_itest.cli.console import say
 from ci_itest.cli.judging import is_main, judged_run, look_after_quarantine
 from ci_itest.cli.options import settings_options
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ci_itest.errors import ExitCode
     from ci_itest.flows.merge import RunFacts
     from ci_itest.flows.publish import Published
+    from ci_itest.github.api import GitHubApi
     from ci_itest.model.decision import Decision
     from ci_itest.model.run import Run
     from ci_itest.model.settings import ReportSettings
@@ -166,7 +168,9 @@ def _merge_files(
         fails_on_new_only=fails_on_new_only,
     )
     _say_findings(merged.run)
-    comment_url = _comment(published, merged.run, report, place)
+    api = report_api(place)
+    comment_url = _comment(published, merged.run, report, place, api=api)
+    make_check(published, report, place, prefix="", api=api)
     building.append_summary(published.summary)
     building.annotate(published.annotations, prefix="")
     building.set_outputs(outputs_of(published, comment_url=comment_url))
@@ -247,7 +251,9 @@ def finish(
         links=_links(place, replay_target=replay_target or run.run_id),
         bypass_reason=bypass_reason,
     )
-    comment_url = _comment(published, run, report, place)
+    api = report_api(place)
+    comment_url = _comment(published, run, report, place, api=api)
+    make_check(published, report, place, prefix=run.root, api=api)
     building.append_summary(published.summary)
     building.annotate(published.annotations, prefix=run.root)
     building.set_outputs(outputs_of(published, comment_url=comment_url))
@@ -321,9 +327,9 @@ def _links(place: Place, *, replay_target: str) -> Links:
     )
 
 
-def _comment(published: Published, run: Run, report: ReportSettings, place: Place) -> str:
+def _comment(published: Published, run: Run, report: ReportSettings, place: Place, *, api: GitHubApi | None) -> str:
     """Post or update the pull request's comment; its address, "" where there is none."""
-    context, api = place.context, building.github_api(place.context)
+    context = place.context
     if api is None or context is None or not context.pull_request or report.comment == "off":
         return ""
     from ci_itest.github.comments import Marker, upsert

@@ -47,7 +47,7 @@ def test_the_first_report_makes_a_comment_with_the_whole_marker(github: GitHub) 
         (ACTIONS, "<!-- ci-itest:report key=main run=10 attempt=1 -->\n## All fine\n\nThe rest.")
     ]
     assert posted == Posted(PostState.CREATED, f"https://github.com/acme/shop/pull/5#issuecomment-{last_id(github)}")
-    assert len(github.requests) == 2
+    assert len(github.requests) == 3
 
 
 def last_id(github: GitHub) -> int:
@@ -227,3 +227,62 @@ def test_two_failures_in_a_row_are_told(github: GitHub) -> None:
 
     assert caught.value.status == 502
     assert written(github) == ["POST", "POST"]
+
+
+# Two runs at once --------------------------------------------------------------------------------------------------
+
+
+def test_a_newer_run_that_writes_between_look_and_write_is_left_alone(github: GitHub) -> None:
+    comment_id = github.comment(text(9))
+    github.meanwhile.append(("GET", f"/issues/comments/{comment_id}", lambda: post(github, marker(11))))
+
+    posted = post(github, marker(10))
+
+    assert posted.state is PostState.OUTDATED
+    assert marker(11).line in github.bodies()[0][1]
+
+
+def test_a_newer_run_puts_back_what_an_older_one_wrote_over(github: GitHub) -> None:
+    comment_id = github.comment(text(9))
+
+    def older_run_writes() -> None:
+        for fact in github.state["comments"]:
+            fact["body"] = text(10, "older")
+
+    def when_it_settles() -> None:
+        github.meanwhile.append(("GET", f"/issues/comments/{comment_id}", older_run_writes))
+
+    github.meanwhile.append(("PATCH", f"/issues/comments/{comment_id}", when_it_settles))
+
+    post(github, marker(11))
+
+    assert marker(11).line in github.bodies()[0][1]
+    assert written(github) == ["PATCH", "PATCH"]
+
+
+@pytest.mark.parametrize(("mine", "other"), [(10, 11), (11, 10)])
+def test_of_two_first_comments_made_at_once_the_newer_stays(mine: int, other: int, github: GitHub) -> None:
+    github.meanwhile.append(("POST", COMMENTS, lambda: github.comment(text(other))))
+
+    posted = post(github, marker(mine))
+
+    ((_, body),) = github.bodies()
+    assert marker(11).line in body
+    assert posted.state is (PostState.CREATED if mine == 11 else PostState.OUTDATED)
+
+
+def test_an_outdated_attempt_that_ends_late_changes_nothing(github: GitHub) -> None:
+    post(github, marker(10, attempt=2))
+
+    assert post(github, marker(10, attempt=1)).state is PostState.OUTDATED
+    assert marker(10, attempt=2).line in github.bodies()[0][1]
+
+
+def test_a_conversation_beyond_seven_pages_keeps_its_report_in_the_summary(github: GitHub) -> None:
+    for number in range(701):
+        github.comment(f"talk {number}", author="alice")
+
+    with pytest.raises(GitHubError, match="more than 7 pages"):
+        post(github)
+
+    assert len(github.requests) == 7
