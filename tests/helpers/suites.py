@@ -106,6 +106,7 @@ class SmallSuite:
         grace_seconds: How long a case may outlive case_timeout.
         queues: What each worker is to run, as recorded.
         only: The only cases to run.
+        seed: For plugins that shuffle or draw.
     """
 
     root: Path
@@ -120,6 +121,7 @@ class SmallSuite:
     variables: Mapping[str, str] = field(default_factory=dict)
     queues: tuple[tuple[str, tuple[str, ...]], ...] = ()
     only: tuple[str, ...] = ()
+    seed: str = ""
 
     def but(self, **changes: Any) -> SmallSuite:
         return replace(self, **changes)
@@ -154,6 +156,7 @@ class SmallSuite:
             workers=self.workers,
             queues=self.queues,
             only=self.only,
+            seed=self.seed,
         )
 
     def run(self, index: int = 1, *, within_seconds: float = 60.0) -> Ran:
