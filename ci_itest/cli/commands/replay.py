@@ -84,6 +84,10 @@ def command(
 
     if debugger and not only:
         raise UsageError("--debugger needs a case to stop in.", hint="Name it with --only CASE.")
+    if bisect and (only or until_fail or repeat > 1 or keep or shell or debugger or times):
+        raise UsageError(
+            "--bisect runs cases as it needs them; of the other options only --here, --root and --yes help."
+        )
     choice = wanted(target)
     source = source_of(choice)
     recording = chosen(source.found, choice)

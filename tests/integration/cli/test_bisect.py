@@ -102,6 +102,13 @@ def test_a_case_that_ends_the_process_fails(root: Path) -> None:
     assert "the process ended (signal 6)" in output
 
 
+def test_options_that_say_what_to_run_do_not_go_with_it(root: Path) -> None:
+    code, output = ci_itest("replay", "--bisect", "test_needs_one", "--only", "test_other", root=root)
+
+    assert code == 2
+    assert "--bisect runs cases as it needs them" in output
+
+
 def test_the_answer_is_left_as_a_document(root: Path) -> None:
     _, output = bisect("test_needs_one", root=root)
 
