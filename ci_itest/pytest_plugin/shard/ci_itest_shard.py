@@ -19,7 +19,7 @@ no bytecode is kept.
 """
 
 # Paths are strings here: every file and folder of the suite passes by, and text is quicker than objects.
-# ruff: noqa: PTH112, PTH117, PTH118, PTH119, PTH123
+# ruff: noqa: PTH100, PTH112, PTH117, PTH118, PTH119, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -252,6 +252,7 @@ class Journal:
 
     def __init__(self, folder: str, worker: str) -> None:
         self.path = os.path.join(folder, worker + ".jsonl")
+        self._mask = _masker()
         self._file = -1
         self._is_torn = False
         self._owner = os.getpid()
@@ -262,7 +263,7 @@ class Journal:
         """Append a line; a full disk costs this line alone (its case is then missing, and the run red)."""
         if self._pid() != self._owner:
             return  # a child that a test forked off
-        data = (("\n" if self._is_torn else "") + line + "\n").encode("ascii", "backslashreplace")
+        data = (("\n" if self._is_torn else "") + self._mask(line) + "\n").encode("ascii", "backslashreplace")
         try:
             if self._file < 0:
                 self._file = self._open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -273,6 +274,20 @@ class Journal:
 
     def event(self, name: str, **fields: object) -> None:
         self.write(json.dumps({"event": name, **fields}))
+
+
+def _masker() -> Callable[[str], str]:
+    """What takes the secrets of this environment out of a line; ci-itest's own, loaded from its file."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    file = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "masking.py")
+    spec = spec_from_file_location("ci_itest_masking", file)
+    assert spec is not None
+    assert spec.loader is not None
+    masking = module_from_spec(spec)
+    spec.loader.exec_module(masking)
+    mask: Callable[[str], str] = masking.json_line_masker(masking.secrets_of(os.environ))
+    return mask
 
 
 class Clock:
