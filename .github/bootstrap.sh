@@ -7,6 +7,10 @@ action=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 tool="${RUNNER_TEMP:?RUNNER_TEMP is not set; this script runs inside a GitHub job}/ci-itest-tool"
 [[ -x $tool/ci-itest ]] && exit 0
 
+# Variables of the workflow can lead any Python that starts here into the checkout, those that uv starts to compile too.
+# shellcheck disable=SC2086
+unset ${!PYTHON@} UV_COMPILE_BYTECODE
+
 # Outside the checkout: neither uv nor pip may find settings of the repository.
 cd "$RUNNER_TEMP"
 uv=$(command -v uv || true)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,12 @@ settings.load_profile("ci-itest")
 REQUIRE_ALL = "CI_ITEST_REQUIRE_ALL"
 FOREIGN_PREFIXES = ("GITHUB_", "CI_ITEST_", "ACTIONS_", "RUNNER_", "INPUT_")
 KEPT = (REQUIRE_ALL, "CI_ITEST_REGISTRY_MIRROR")
+
+
+def pytest_configure() -> None:
+    # A shell's background job is started with Ctrl-C ignored, and so would be every child of the tests.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -151,8 +151,9 @@ def test_files_of_the_checkout_cannot_take_a_modules_place_in_the_tool(small: Re
     taken = ("argparse.py", "json.py", "requests.py", "click.py", "sitecustomize.py", "usercustomize.py")
     small.open_pull_request(dict.fromkeys((*taken, "ci_itest/__init__.py", "ci_itest/__main__.py"), trap))
     python_path = {"PYTHONPATH": str(small.folder), "PYTHONSTARTUP": str(small.folder / "json.py")}
+    compiling = {"UV_COMPILE_BYTECODE": "1"}  # uv then starts the new environment's Python, and not isolated
 
-    ended = small.run(CHANGED, run_id=1, workflow="all.yml", environment=python_path)
+    ended = small.run(CHANGED, run_id=1, workflow="all.yml", environment=python_path | compiling)
     trapped = (small.store / "trapped").read_text().splitlines()
 
     assert trapped
