@@ -117,9 +117,7 @@ def last_runs(suite: str, *, repository: str, branches: Collection[str] | None, 
 def measured(run_id: int) -> Select[Any]:
     """Case, setup, call and teardown in microseconds, and shard, of what one recorded run measured."""
     columns = (results.c.case_id, results.c.setup_us, results.c.call_us, results.c.teardown_us, results.c.shard)
-    return select(*columns).where(
-        results.c.run_id == run_id, results.c.outcome.in_(_MEASURED)
-    )
+    return select(*columns).where(results.c.run_id == run_id, results.c.outcome.in_(_MEASURED))
 
 
 def shards_of(run_id: int, *, suite: str) -> Select[Any]:
