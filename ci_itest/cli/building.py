@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci_itest.cli.console import PlainConsole, Report, say
+from ci_itest.cli.console import PlainConsole, Report, command, say
 from ci_itest.cli.options import overrides
 from ci_itest.errors import GitHubError, HistoryError
 from ci_itest.process import output_of
@@ -214,7 +214,7 @@ def annotate(annotations: Iterable[Annotation], *, prefix: str) -> None:
         return
     for item in annotations:
         file = f"{prefix}/{item.file}" if prefix else item.file
-        say(annotation(item.level, item.message, file=file, line=item.line, title=item.title))
+        command(annotation(item.level, item.message, file=file, line=item.line, title=item.title))
 
 
 def forgiving(action: Callable[[], str], *, what: str) -> str:

@@ -65,7 +65,7 @@ class PlainConsole:
             case "note" | "problem":
                 yield f"{shard}{self._neutralise(step.text)}"
             case "end":
-                yield f"{shard}{step.text}"
+                yield f"{shard}{self._neutralise(step.text)}"
 
     def _is_time_to_count(self, step: Step) -> bool:
         if self._shows_output or not step.total:
@@ -150,8 +150,16 @@ class LiveConsole:
 
 
 def say(text: str, *, stream: TextIO | None = None) -> None:
-    """One line for people."""
-    print(text, file=stream or sys.stderr, flush=True)
+    """A line for people; whatever foreign words are in it, GitHub's runner takes it for no command."""
+    from ci_itest.github.commands import neutralise
+
+    print(neutralise(text), file=stream or sys.stderr, flush=True)
+
+
+def command(text: str) -> None:
+    """A workflow command, for GitHub's runner."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
 
 
 def is_live(environment: Mapping[str, str], stream: TextIO) -> bool:

@@ -91,7 +91,9 @@ def run(arguments: list[str]) -> int:
     except Exception:  # noqa: BLE001 - ours to fix: shown whole
         import traceback
 
-        traceback.print_exc()
+        from ci_itest.github.commands import neutralise
+
+        click.echo(neutralise(traceback.format_exc()), err=True)
         _show(
             f"This is a fault in ci-itest {__version__}, not in your tests.",
             "Please report it with the traceback above.",
@@ -101,9 +103,11 @@ def run(arguments: list[str]) -> int:
 
 
 def _show(message: str, hint: str) -> None:
-    click.secho(f"error: {message}", fg="red", err=True)
+    from ci_itest.github.commands import neutralise
+
+    click.secho(neutralise(f"error: {message}"), fg="red", err=True)
     if hint:
-        click.echo(f"  → {hint}", err=True)
+        click.echo(neutralise(f"  → {hint}"), err=True)
 
 
 def _stop_on_first_signal() -> None:
