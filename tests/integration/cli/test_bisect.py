@@ -228,3 +228,39 @@ def test_without_xdist_it_works_the_same(tmp_path: Path) -> None:
 
     assert code == 0, output
     assert "  tests/test_shop.py::test_other[17]\n" in output
+
+
+def test_the_app_is_started_anew_for_each_probe(tmp_path: Path) -> None:
+    app = """
+        import http.server, sys
+
+        SEEN = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                if self.path == "/fill": SEEN.append(1)
+                self.send_response(200); self.end_headers(); self.wfile.write(str(len(SEEN)).encode())
+            def log_message(self, *_): pass
+
+        http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    """
+    tests = """
+        import os, pytest, urllib.request
+
+        def ask(path): return urllib.request.urlopen(os.environ["APP"] + path).read()
+
+        @pytest.mark.parametrize("n", range(5))
+        def test_other(n):
+            if n == 2: ask("/fill")
+
+        def test_is_empty(): assert ask("/") == b"0"
+    """
+    settings = SETTINGS + "[app]\nrun = 'python3 serve.py {port}'\n[environment]\nAPP = '{app.url}'\n"
+    root = write_files(tmp_path, {"serve.py": app, "tests/test_a.py": tests, "ci-itest.toml": settings})
+    assert ci_itest("run", root=root)[0] == 1
+
+    code, output = bisect("test_is_empty", root=root)
+
+    assert code == 0, output
+    assert "  tests/test_a.py::test_other[2]\n" in output
+    assert "passes (failed 0 of 3)" in output
