@@ -76,6 +76,7 @@ def command(
 
     Exit code: that of the shard here; of --bisect 0 when earlier cases were found, else 1.
     """
+    from ci_itest.cli.hands_on import instead_of_tests
     from ci_itest.cli.replay_words import round_words, show_table, tell
     from ci_itest.cli.replaying import fewer_cores, place_of, source_of
     from ci_itest.flows.matching import comparison
@@ -107,7 +108,7 @@ def command(
             wish = Wish(only=only, home=_home(is_strange=bool(source.stranger)))
             job = job_of(recording, place, folder=folder, wish=wish)
             with fewer_cores(job.cores):
-                outcomes.append(_run(recording, job, _instead(shell, debugger), holds=keep))
+                outcomes.append(_run(recording, job, instead_of_tests(shell, debugger), holds=keep))
             if shell or debugger:
                 return _exit_of_instead(outcomes[-1])
             if rounds > 1:
@@ -189,11 +190,12 @@ def _folder(recording: Recording, number: int) -> BundleFolder:
 def _run(
     recording: Recording, job: ShardJob, instead: Callable[[ShardRequest], int] | None, *, holds: bool
 ) -> Replayed:
+    from ci_itest.cli.hands_on import hold
     from ci_itest.flows.replay import replay
 
     shutil.rmtree(job.folder.path, ignore_errors=True)
     with _showing(is_quiet=instead is not None or holds) as report:
-        tools = replace(_tools(job, report), instead=instead, hold=_hold if holds else None)
+        tools = replace(_tools(job, report), instead=instead, hold=hold if holds else None)
         return replay(recording, job, tools, surroundings=_surroundings)
 
 
@@ -221,43 +223,6 @@ def _showing(*, is_quiet: bool) -> Iterator[Report]:
             yield console
     else:
         yield building.plain_console(shows_output=False)
-
-
-def _instead(shell: bool, debugger: bool) -> Callable[[ShardRequest], int] | None:
-    if shell:
-        return _shell
-    return _debug if debugger else None
-
-
-def _shell(request: ShardRequest) -> int:
-    from ci_itest.process import foreground
-
-    program = os.environ.get("SHELL") or "/bin/sh"
-    _show_addresses(request)
-    say("Everything is up. Leave the shell to take it down.")
-    return foreground([program], directory=request.root, environment=request.environment)
-
-
-def _debug(request: ShardRequest) -> int:
-    from ci_itest.model.settings import Seconds
-    from ci_itest.process import foreground
-    from ci_itest.runners.registry import runner_named
-
-    arguments = (*request.settings.arguments, "--pdb", "--capture=no")
-    settings = replace(request.settings, arguments=arguments, retries=0, case_timeout=Seconds(0))
-    launch = runner_named(settings.runner).launch(replace(request, settings=settings, workers=0))
-    return foreground(launch.command, directory=request.root, environment={**request.environment, **launch.environment})
-
-
-def _hold(request: ShardRequest) -> None:
-    _show_addresses(request)
-    say("Services and app stay up until you press Enter.")
-    sys.stdin.readline()
-
-
-def _show_addresses(request: ShardRequest) -> None:
-    for name in request.settings.environment:
-        say(f"  {name}={request.environment.get(name, '')}")
 
 
 def _exit_code(outcomes: list[Replayed]) -> int:

@@ -277,6 +277,19 @@ def test_without_credentials_it_says_how_to_get_some(root: Path, github: GitHub)
     assert "gh auth login" in output
 
 
+def test_credentials_are_those_of_gh_where_no_variable_has_any(root: Path, github: GitHub, tmp_path: Path) -> None:
+    gh = write_files(
+        tmp_path / "bin", {"gh": f"#!/bin/sh\n[ \"$*\" = 'auth token --hostname github.com' ] && echo {github.token}\n"}
+    )
+    (gh / "gh").chmod(0o755)
+    uploaded(github, root.parent / "bundle-77")
+
+    code, output = from_github(github, "77", root=root, GH_TOKEN="", PATH=f"{gh}{os.pathsep}{os.environ['PATH']}")
+
+    assert code == 1, output
+    assert FAILED_AGAIN in output
+
+
 def test_a_run_of_another_repository_is_refused(root: Path, github: GitHub) -> None:
     code, output = from_github(github, "https://github.com/acme/billing/actions/runs/77", root=root)
 
