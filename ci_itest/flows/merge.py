@@ -57,6 +57,7 @@ def merge(plan: Plan, bundles: Bundles, facts: RunFacts) -> Run:
     shards, incomplete = with_earlier_attempts(shards, ours)
     findings += incomplete
     findings += _missing_shards(plan, shards)
+    findings += _silent_shards(plan, shards)
     for shard in shards.values():
         findings += _stopped(shard)
     findings += _files(plan, shards)
@@ -133,6 +134,21 @@ def _missing_shards(plan: Plan, shards: Mapping[ShardKey, ShardResult]) -> Itera
                     f"Shard {label} left no bundle; the {_files_words(len(shard.files))} it was to run have no result."
                 )
                 yield Finding(FindingKind.MISSING_SHARD, words, shard=label, items=shard.files)
+
+
+def _silent_shards(plan: Plan, shards: Mapping[ShardKey, ShardResult]) -> Iterable[Finding]:
+    """A shard that says it has finished, and whose results are gone, must not pass for one that had nothing to do."""
+    for suite in plan.suites:
+        for planned in suite.shards:
+            shard = shards.get((suite.suite, planned.index))
+            if shard is None or shard.listed or shard.state is not ShardState.FINISHED or not planned.files:
+                continue
+            if shard.stop_reason is StopReason.NONE:
+                words = (
+                    f"Shard {shard.label} finished and left no results; the {_files_words(len(planned.files))} "
+                    "it was to run have none."
+                )
+                yield Finding(FindingKind.FILE_NEVER_RUN, words, shard=shard.label, items=planned.files)
 
 
 def _stopped(shard: ShardResult) -> Iterable[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from itertools import cycle
+from typing import Any
 
 import pytest
 from lxml import html as lxml_html
@@ -41,9 +42,11 @@ def test_the_judge_sees_what_naive_text_does() -> None:
 def hostile_pages() -> list[str]:
     """A comment and a summary whose every foreign word is hostile."""
     words = cycle([text for text in HOSTILE if text.strip() and len(text) < 1000])
-    texts = ("message", "details", "output", "file")
+    texts: list[dict[str, Any]] = [
+        {text: next(words) for text in ("message", "details", "output", "file")} for _ in range(25)
+    ]
     cases = [
-        *(failed(f"{next(words)}{number}", **{text: next(words) for text in texts}) for number in range(25)),
+        *(failed(f"{next(words)}{number}", **said) for number, said in enumerate(texts)),
         *(recovered(f"{next(words)}r{number}", message=next(words)) for number in range(8)),
         *(skipped(f"{next(words)}s{number}", reason=next(words)) for number in range(8)),
         *(missing(f"{next(words)}m{number}", note=next(words)) for number in range(8)),
