@@ -9,18 +9,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ci_itest.flows.merge import RunFacts
 from ci_itest.junit.kinds import COMPANIONS
 from ci_itest.junit.reader import read_report
 from ci_itest.junit.texts import TEXT_LIMIT
 from ci_itest.junit.values import ElementCounts, FileState, ReportAttempt, ReportCase, ReportFile, ReportSuite
-from ci_itest.model.cases import Attempt, CaseId, CaseResult
+from ci_itest.model.cases import Attempt, CaseId, CaseResult, Verdict
 from ci_itest.model.run import Finding, FindingKind, Run
 from ci_itest.model.settings import MAIN_SUITE
 from ci_itest.model.table import CaseGroup, CaseTable
 from ci_itest.reporting.comparison import Base
 from ci_itest.wire import read_document
+
+if TYPE_CHECKING:
+    from ci_itest.flows.merge import RunFacts
 
 TEXT_BUDGET = 6_000_000
 """Characters of failure texts kept in full; from then on each is cut short, so that memory stays bounded."""
@@ -134,6 +137,8 @@ def read_base(paths: Sequence[Path]) -> Base:
         DocumentError: A run.json that cannot be read.
         FileError: It is not there.
     """
+    from ci_itest.flows.merge import RunFacts
+
     if len(paths) == 1 and paths[0].suffix == ".json":
         run = read_document(paths[0], Run)
         return Base(CaseTable.of(run.cases), run.commit, run.started_at, is_complete=not run.findings)
@@ -226,32 +231,35 @@ class _Merge:
             self._notes.append(text)
 
     def _add_cases(self, file: ReportFile, *, number: int) -> None:
-        table, first = self._table, len(self._table)
+        table, first, cases = self._table, len(self._table), file.cases
+        groups = self._groups(file)
+        names = [case.name or "(no name)" for case in cases]
         tells_apart = _Namesakes(file)
-        group_of, suites = self._group_of, file.suites
+        if len(set(names)) < len(names):
+            for place, case in enumerate(cases):
+                groups[place], names[place] = tells_apart.apart(case, groups[place], names[place], table)
+        verdicts = [Verdict.PASSED] * len(cases)
+        for place, case in enumerate(cases):
+            if case.attempts or case.note:
+                verdicts[place] = case.verdict
+                result = _case_result(table.groups[groups[place]].case(names[place]), case, number)
+                self._text_left -= sum(len(one.details) + len(one.output) for one in case.attempts)
+                table.results[first + place] = result
+        table.extend(groups, names, verdicts, number, [case.seconds for case in cases])
+
+    def _groups(self, file: ReportFile) -> list[int]:
+        """The group of each case of a file."""
+        table, group_of, suites = self._table, self._group_of, file.suites
         groups: list[int] = []
-        names: list[str] = []
         for case in file.cases:
-            key = (
-                case.classname,
-                case.file,
-                "" if case.classname else suites[case.suite].path if case.suite >= 0 else (),
-            )
+            key: tuple[str, str, object] = (case.classname, case.file, "")
+            if not case.classname:
+                key = ("", case.file, suites[case.suite].path if case.suite >= 0 else ())
             group = group_of.get(key)
             if group is None:
                 group = group_of[key] = table.group(_group(case, suites))
-            name = case.name or "(no name)"
-            if tells_apart.is_needed:
-                group, name = tells_apart.apart(case, group, name, table)
-            if case.attempts or case.note:
-                result = _case_result(table.groups[group].case(name), case, number)
-                self._text_left -= sum(len(one.details) + len(one.output) for one in case.attempts)
-                table.results[first + len(names)] = result
             groups.append(group)
-            names.append(name)
-        table.extend(
-            groups, names, [case.verdict for case in file.cases], number, [case.seconds for case in file.cases]
-        )
+        return groups
 
     def _separate_legs(self) -> None:
         """Cases that stand in several files: every file that shares one gets a suite of its own."""
@@ -270,7 +278,6 @@ class _Namesakes:
     """Tells cases of one file apart that are called the same: by their suites, else by a number."""
 
     def __init__(self, file: ReportFile) -> None:
-        self.is_needed = len({case.name for case in file.cases}) < len(file.cases)
         self._suites = file.suites
         self._taken: set[tuple[int, str]] = set()
 

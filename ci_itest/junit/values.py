@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import msgspec
+
 from ci_itest.model.cases import Outcome, Verdict
 
 
@@ -68,11 +70,11 @@ class ReportAttempt:
     output: str = ""
 
 
-class ReportCase:
+class ReportCase(msgspec.Struct, gc=False):
     """One test of a file, its retries taken together.
 
-    Neither frozen nor a dataclass: a file may hold a million, and what most of them lack (attempts, properties, notes)
-    stands once, on the class, which halves the time it takes to make one.
+    Neither frozen nor a dataclass: a file may hold a million, and a Struct is made in a fifth of the time. It points to
+    no other case, so that the garbage collector need not know of it.
 
     Attributes:
         suite: Place of its suite in `ReportFile.suites`, -1 for none.
@@ -85,19 +87,17 @@ class ReportCase:
         note: What a reader should know of the case ("the report was cut off here"), else "".
     """
 
+    suite: int
+    classname: str
+    name: str
+    file: str
+    line: int
+    seconds: float
     verdict: Verdict = Verdict.PASSED
     attempts: tuple[ReportAttempt, ...] = ()
     properties: tuple[tuple[str, str], ...] = ()
     ordinal: int = 1
     note: str = ""
-
-    def __init__(self, suite: int, classname: str, name: str, file: str, line: int, seconds: float) -> None:
-        self.suite = suite
-        self.classname = classname
-        self.name = name
-        self.file = file
-        self.line = line
-        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)

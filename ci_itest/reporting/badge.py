@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape
+from html import escape
 
 from ci_itest.model.run import Conclusion
 from ci_itest.reporting.headline import Counts
@@ -24,7 +24,7 @@ def badge(title: str, conclusion: Conclusion, counts: Counts) -> str:
     """The picture: title on the left, what the run came to on the right; said in words to those who do not see it."""
     name, words = one_line(title, 60), _words(conclusion, counts)
     left, right = _width(name), _width(words)
-    label = escape(f"{name}: {words}", {'"': "&quot;"})
+    label = escape(f"{name}: {words}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="{label}">'
         f"<title>{label}</title>"

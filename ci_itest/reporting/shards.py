@@ -68,13 +68,12 @@ class ShardView:
     case_count: str
     failed_count: int
     planned: str
-    real: str
     held: str
     wall: str
+    work: str
     workers: str
     message: str
     phases: tuple[PhaseView, ...] = ()
-    planned_x: float = 0.0
     planned_width: float = 0.0
     picture: str = ""
 
@@ -136,9 +135,9 @@ def _missing(suite: str, index: int, count: int) -> ShardView:
         case_count="",
         failed_count=0,
         planned="",
-        real="",
         held="",
         wall="",
+        work="",
         workers="",
         message="",
         picture="no results",
@@ -146,9 +145,8 @@ def _missing(suite: str, index: int, count: int) -> ShardView:
 
 
 def _shard_view(shard: ShardResult, sums: ShardTally, longest: float) -> ShardView:
-    planned, before_tests = shard.planned_seconds, _before_tests(shard)
-    planned_wall = planned / max(shard.workers, 1)
-    scale = BAR_WIDTH / max(longest, before_tests + planned_wall, 0.001)
+    planned, wall = shard.planned_wall_seconds, _wall(shard)
+    scale = BAR_WIDTH / max(longest, planned, 0.001)
     is_stopped = shard.state is not ShardState.FINISHED or shard.stop_reason is not StopReason.NONE
     return ShardView(
         suite=shard.suite,
@@ -159,15 +157,14 @@ def _shard_view(shard: ShardResult, sums: ShardTally, longest: float) -> ShardVi
         case_count=number(sums.case_count),
         failed_count=sums.failed_count,
         planned=duration(planned) if planned > 0 else "",
-        real=duration(sums.work_seconds),
-        held="" if is_stopped else difference(sums.work_seconds, planned),
-        wall=duration(_wall(shard)),
+        held="" if is_stopped else difference(wall, planned),
+        wall=duration(wall),
+        work=duration(sums.work_seconds),
         workers=number(shard.workers),
         message=shard.message,
         phases=_phases(shard, scale),
-        planned_x=round(before_tests * scale, 1),
-        planned_width=round(planned_wall * scale, 1),
-        picture=_picture(shard, planned_wall),
+        planned_width=round(planned * scale, 1),
+        picture=_picture(shard, planned),
     )
 
 
@@ -190,15 +187,6 @@ def _all_phases(shard: ShardResult) -> list[PhaseTime]:
     return [*phases, PhaseTime(_OTHER, rest)] if rest > 0.05 else phases
 
 
-def _before_tests(shard: ShardResult) -> float:
-    seconds = 0.0
-    for phase in shard.phases:
-        if phase.name == "tests":
-            return seconds
-        seconds += phase.seconds
-    return 0.0
-
-
 def _phases(shard: ShardResult, scale: float) -> tuple[PhaseView, ...]:
     views, x = [], 0.0
     for phase in _all_phases(shard):
@@ -216,10 +204,10 @@ def _phases(shard: ShardResult, scale: float) -> tuple[PhaseView, ...]:
     return tuple(views)
 
 
-def _picture(shard: ShardResult, planned_wall: float) -> str:
+def _picture(shard: ShardResult, planned: float) -> str:
     parts = [f"{phase.name} {duration(phase.seconds)}" for phase in _all_phases(shard)]
-    if planned_wall > 0:
-        parts.append(f"tests planned {duration(planned_wall)}")
+    if planned > 0:
+        parts.append(f"planned {duration(planned)}")
     return ", ".join(parts)
 
 
@@ -229,32 +217,30 @@ def phase_kinds(shards: Sequence[ShardView]) -> tuple[str, ...]:
     return tuple(kind for kind in (*_PHASES, _OTHER) if kind in shown)
 
 
-def plan_words(run: Run, tallies: Mapping[tuple[str, int], ShardTally]) -> tuple[str, ...]:
+def plan_words(run: Run) -> tuple[str, ...]:
     """How well the plan held and how even the shards were, one sentence each; empty when there is nothing to say."""
     finished = [shard for shard in run.shards if _is_finished(shard)]
-    return tuple(words for words in (_plan_held(finished, tallies), _balance(finished)) if words)
+    return tuple(words for words in (_plan_held(finished), _balance(finished)) if words)
 
 
 def _is_finished(shard: ShardResult) -> bool:
     return shard.state is ShardState.FINISHED and shard.stop_reason is StopReason.NONE
 
 
-def _plan_held(shards: Sequence[ShardResult], tallies: Mapping[tuple[str, int], ShardTally]) -> str:
-    planned = [shard for shard in shards if shard.planned_seconds > 0]
+def _plan_held(shards: Sequence[ShardResult]) -> str:
+    planned = [shard for shard in shards if shard.planned_wall_seconds > 0]
     if not planned:
         return "The plan had no earlier durations to go by." if shards else ""
-    work = {shard.label: tallies.get((shard.suite, shard.index), ShardTally()).work_seconds for shard in planned}
-    total, expected = sum(work.values()), sum(shard.planned_seconds for shard in planned)
-    furthest = max(planned, key=lambda shard: abs(work[shard.label] / shard.planned_seconds - 1))
-    deviation = abs(work[furthest.label] / furthest.planned_seconds - 1)
-    verdict = "The plan held" if deviation <= _FAR_FROM_PLAN else "The plan was off"
-    words = f"{verdict}: {duration(expected)} of tests planned, {duration(total)} taken"
-    apart = difference(total, expected)
+    off = {shard.label: _wall(shard) / shard.planned_wall_seconds for shard in planned}
+    furthest = max(planned, key=lambda shard: abs(off[shard.label] - 1))
+    verdict = "The plan held" if abs(off[furthest.label] - 1) <= _FAR_FROM_PLAN else "The plan was off"
+    slowest, expected = max(map(_wall, planned)), max(shard.planned_wall_seconds for shard in planned)
+    words = f"{verdict}: {duration(expected)} planned for the slowest shard, {duration(slowest)} taken"
+    apart = difference(slowest, expected)
     words += f" ({apart})" if apart != "as planned" else ""
     if len(planned) == 1:
         return words + "."
-    off = difference(work[furthest.label], furthest.planned_seconds)
-    return f"{words}; furthest off is shard {furthest.label} ({off})."
+    return f"{words}; furthest off is shard {furthest.label} ({difference(off[furthest.label], 1.0)})."
 
 
 def _balance(shards: Sequence[ShardResult]) -> str:
