@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ci_itest.flaky.fold import Memory
-from ci_itest.model.cases import CaseId, Verdict
+from ci_itest.model.cases import CaseId, CaseResult, Verdict
 from ci_itest.model.judged import CauseKind
 from ci_itest.model.quarantine import QuarantineEntry, QuarantineMode
 from ci_itest.model.run import Run
@@ -85,30 +85,48 @@ def later(at: str, *, seconds: float) -> str:
 def with_quarantine(run: Run, entries: Iterable[QuarantineEntry], *, at: str) -> Run:
     """The run with the failures of quarantined cases not counted.
 
-    Nothing is muted in a run with findings (a process died, a report is short), nor a case whose time is up or that is
-    broken on the default branch.
+    Nothing is muted in a run with findings (a shard died, a report is short) or in which a worker process died, nor a
+    case whose time is up or that is broken on the default branch.
 
     Args:
         at: When the run started.
     """
-    muted = {entry.case for entry in entries if entry.mode is QuarantineMode.MUTED and not is_over(entry, at=at)}
     broken = {
         cause.case for cause in run.judged.causes if cause.cause is CauseKind.KNOWN and cause.probability > _BROKEN
     }
-    muted -= broken
-    if run.findings or not muted:
-        return run
+    muted = muted_cases(entries, at=at) - broken
     if not any(case.case in muted for case in run.with_verdict(Verdict.FAILED)):
         return run
-    return replace(
-        run,
-        cases=tuple(
-            replace(case, verdict=Verdict.QUARANTINED)
-            if case.verdict is Verdict.FAILED and case.case in muted
-            else case
-            for case in run.cases
-        ),
+    deaths = [death for shard in run.shards for death in shard.deaths]
+    if run.findings or deaths:
+        why = deaths[0] if deaths else "the run is incomplete"
+        return replace(run, notes=(*run.notes, f"No failure is muted by the quarantine here: {why}."))
+    return replace(run, cases=with_muted(run.cases, muted))
+
+
+def muted_cases(entries: Iterable[QuarantineEntry], *, at: str) -> frozenset[CaseId]:
+    """The cases whose failures do not count at that time."""
+    return frozenset(
+        entry.case for entry in entries if entry.mode is QuarantineMode.MUTED and not is_over(entry, at=at)
     )
+
+
+def with_muted(cases: Iterable[CaseResult], muted: Collection[CaseId]) -> tuple[CaseResult, ...]:
+    """The cases, those that failed and are muted as quarantined."""
+    return tuple(
+        replace(case, verdict=Verdict.QUARANTINED) if case.verdict is Verdict.FAILED and case.case in muted else case
+        for case in cases
+    )
+
+
+def skipped_cases(entries: Iterable[QuarantineEntry], *, at: str) -> dict[CaseId, str]:
+    """The cases that are not to run at that time, and why, for those who read the report."""
+    return {
+        entry.case: f"in quarantine until {entry.expires_at[:10]}: {' '.join(entry.reason.split())}"
+        + (f" ({entry.issue_url})" if entry.issue_url else "")
+        for entry in entries
+        if entry.mode is QuarantineMode.SKIPPED and not is_over(entry, at=at)
+    }
 
 
 def _moment(text: str) -> datetime:

@@ -91,7 +91,8 @@ class Bundles:
 
 def write_shard(folder: BundleFolder, result: ShardResult) -> None:
     """Write a shard's document; its cases stay in the runner's own results beside it."""
-    write_document(folder.document, replace(result, listed=(), collected=(), attempts=(), running=(), queues=()))
+    own = replace(result, listed=(), collected=(), attempts=(), running=(), queues=(), deaths=())
+    write_document(folder.document, own)
 
 
 def with_results(result: ShardResult, found: RunnerResult) -> ShardResult:
@@ -102,6 +103,7 @@ def with_results(result: ShardResult, found: RunnerResult) -> ShardResult:
         attempts=found.attempts,
         running=found.running,
         queues=found.queues,
+        deaths=found.deaths,
     )
 
 

@@ -142,7 +142,7 @@ class _Run:
         self._dead: list[str] = []
         self._mask: Masker = masker(secrets_of(job.environment))
         self._versions: tuple[tuple[str, str], ...] = ()
-        self._request = _request(job, tools.runner)
+        self._request = _request(job, tools.runner, at=tools.now())
         self._blank = _blank_result(job, started_at=tools.now())
 
     def through_all_phases(self) -> ShardResult:
@@ -431,6 +431,9 @@ class _Run:
 def _blank_result(job: ShardJob, *, started_at: str) -> ShardResult:
     suite = job.plan.suite(job.suite)
     assert suite is not None
+    shard = suite.shard(job.index)
+    # Nobody planned for a part of the part, and a plan without a history counts tests, not seconds.
+    is_planned = not job.only and any(unit.is_known for unit in shard.units)
     return ShardResult(
         suite=job.suite,
         index=job.index,
@@ -439,8 +442,8 @@ def _blank_result(job: ShardJob, *, started_at: str) -> ShardResult:
         run_id=job.plan.run_id,
         run_attempt=job.run_attempt,
         commit=job.plan.commit,
-        # Nobody planned for a part of the part.
-        planned_seconds=0.0 if job.only else suite.shard(job.index).expected_seconds,
+        planned_seconds=shard.expected_seconds if is_planned else 0.0,
+        planned_wall_seconds=max(0.0, shard.wall_seconds - job.settings.boot) if is_planned else 0.0,
         started_at=started_at,
         rerun_of=job.rerun_of,
     )
@@ -461,7 +464,7 @@ def _with_needed_services(job: ShardJob) -> ShardJob:
     return replace(job, settings=replace(job.settings, services=services, environment=environment))
 
 
-def _request(job: ShardJob, runner: Runner) -> ShardRequest:
+def _request(job: ShardJob, runner: Runner, *, at: str) -> ShardRequest:
     suite = job.plan.suite(job.suite)
     assert suite is not None
     clean = {name: value for name, value in job.environment.items() if not name.startswith(OWN_PREFIX)}
@@ -482,6 +485,21 @@ def _request(job: ShardJob, runner: Runner) -> ShardRequest:
         long_cases=suite.shard(job.index).long_cases,
         pieces=tuple(unit for unit in suite.shard(job.index).units if not unit.is_whole_file),
         seed=job.seed or _drawn_seed(job),
+        skips=_skips(job, at=at),
+    )
+
+
+def _skips(job: ShardJob, *, at: str) -> tuple[tuple[str, str], ...]:
+    """Cases in quarantine that are not to run, and why; one that was asked for by name runs."""
+    if not job.plan.quarantine:
+        return ()
+    from ci_itest.flaky.quarantine import skipped_cases
+
+    asked = frozenset() if job.rerun_of else frozenset(job.only)
+    return tuple(
+        (case.node_id, why)
+        for case, why in skipped_cases(job.plan.quarantine, at=at).items()
+        if case.suite == job.suite and case.node_id not in asked
     )
 
 

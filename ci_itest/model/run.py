@@ -95,11 +95,13 @@ class ShardResult:
         running: Cases that had started and not ended when the shard stopped.
         queues: Cases of each worker in the order they were started, worker name first.
         runner_exit: Exit code of the test runner, -1 when it never ran or was killed.
-        planned_seconds: Work the plan expected of the shard.
+        planned_seconds: Work the plan expected of the shard, 0 where it had nothing to go by.
+        planned_wall_seconds: From its start to its end as the plan expected, services and workers counted; 0 likewise.
         started_at: UTC, ISO 8601.
         notes: What happened beside the tests ("redis exited with code 1 while the tests ran"), one line each.
         service_tails: Of all services when the shard failed, else of those that died.
         rerun_of: The attempt whose failed and missing cases alone it ran again; 0 when it ran all of its part.
+        deaths: Worker processes that died while the tests ran, in words.
     """
 
     suite: str
@@ -127,6 +129,8 @@ class ShardResult:
     notes: tuple[str, ...] = ()
     service_tails: tuple[ServiceTail, ...] = ()
     rerun_of: int = 0
+    deaths: tuple[str, ...] = ()
+    planned_wall_seconds: float = 0.0
 
     @property
     def label(self) -> str:

@@ -32,6 +32,7 @@ class ShardRequest:
         long_cases: Cases to start first, the longest first, where several workers share the work.
         seed: A number for plugins that shuffle or draw, where the settings give them none; "" for none.
         probes: File descriptor the tests' process inherits, on which it is told which cases to run; -1 to run all.
+        skips: Cases in quarantine that are not to run ("file::name"), and why.
     """
 
     suite: str
@@ -50,6 +51,7 @@ class ShardRequest:
     long_cases: tuple[str, ...] = ()
     seed: str = ""
     probes: int = -1
+    skips: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class RunnerResult:
         attempts: In the order they ended.
         running: Cases that started and did not end.
         queues: Cases of each worker in the order they started, the worker's name first.
+        deaths: Worker processes that died, in words.
     """
 
     listed: tuple[ListedFile, ...] = ()
@@ -84,6 +87,7 @@ class RunnerResult:
     attempts: tuple[Attempt, ...] = ()
     running: tuple[CaseId, ...] = ()
     queues: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    deaths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,6 +269,7 @@ def _write_selection(request: ShardRequest) -> None:
         "rerun_cases": list(request.only) or None,
         "seed": request.seed,
         "probes": request.probes,
+        "skips": dict(request.skips),
         "pieces": _pieces(request),
         "long_cases": list(request.long_cases),
         "queues": {worker: list(cases) for worker, cases in request.queues},

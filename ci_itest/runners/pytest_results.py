@@ -114,6 +114,7 @@ class _Reading:
             attempts=tuple(_renumbered(attempt for _, attempt in ended)),
             running=tuple(start.case for start in self._open.values()),
             queues=tuple((worker, tuple(cases)) for worker, cases in sorted(self._queues.items())),
+            deaths=tuple(crash.message for crash in self._crashes),
         )
 
     def _take_listed(self, event: Event) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ci_itest.model.cases import Verdict
     from ci_itest.model.plan import Plan
     from ci_itest.model.progress import Step
+    from ci_itest.model.quarantine import QuarantineEntry
     from ci_itest.model.run import ShardResult
     from ci_itest.model.settings import SuiteSettings
 
@@ -106,15 +107,21 @@ def command(
         connect=building.connect_engine, runner=runner_named(settings.runner), report=report, now=building.now
     )
     result = run_shard(job, tools)
-    verdicts = verdicts_of(result)
+    verdicts = verdicts_of(result, plan.quarantine)
     _tell_end(result, verdicts, report)
     return exit_code_of(result, verdicts)
 
 
-def verdicts_of(result: ShardResult) -> Counter[Verdict]:
+def verdicts_of(result: ShardResult, quarantine: tuple[QuarantineEntry, ...] = ()) -> Counter[Verdict]:
+    """How many cases got which verdict; failures in quarantine are muted unless a worker process died."""
     from ci_itest.flows.merge import case_results
 
-    return Counter(case.verdict for case in case_results(result))
+    cases = case_results(result)
+    if quarantine and not result.deaths:
+        from ci_itest.flaky.quarantine import muted_cases, with_muted
+
+        cases = with_muted(cases, muted_cases(quarantine, at=result.started_at))
+    return Counter(case.verdict for case in cases)
 
 
 def _rerun(
@@ -209,4 +216,6 @@ def end_words(result: ShardResult, verdicts: Counter[Verdict]) -> str:
     if verdicts[Verdict.FAILED]:
         return f"failed: {verdicts[Verdict.FAILED]} of {total} cases in {result.seconds:.1f} s"
     recovered = f", {verdicts[Verdict.RECOVERED]} only after a retry" if verdicts[Verdict.RECOVERED] else ""
-    return f"passed: {total} cases in {result.seconds:.1f} s{recovered}"
+    quarantined = verdicts[Verdict.QUARANTINED]
+    muted = f", {quarantined} failed in quarantine" if quarantined else ""
+    return f"passed: {total} cases in {result.seconds:.1f} s{recovered}{muted}"

@@ -120,6 +120,7 @@ class Selection:
             say in it.
         seed: For pytest-randomly, where nobody gave it one; "" for none.
         probes: File descriptor on which `ci_itest_probes` is told what to run; -1 to run all.
+        skips: Cases in quarantine that are not to run, and why.
         grace_seconds: How long a case may outlive its timeout before its process is ended.
     """
 
@@ -137,6 +138,7 @@ class Selection:
     queues: Mapping[str, list[str]] = field(default_factory=dict)
     seed: str = ""
     probes: int = -1
+    skips: Mapping[str, str] = field(default_factory=dict)
     grace_seconds: float = _GRACE_SECONDS
 
     @classmethod
@@ -163,6 +165,7 @@ class Selection:
                 queues={str(name): list(cases) for name, cases in (fields.get("queues") or {}).items()},
                 seed=str(fields.get("seed") or ""),
                 probes=int(fields.get("probes", -1)),
+                skips={str(case): str(why) for case, why in (fields.get("skips") or {}).items()},
                 grace_seconds=float(fields.get("grace_seconds", _GRACE_SECONDS)),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -803,6 +806,10 @@ class Shard:
             items[:] = [item for item in items if self.selection.holds(self._case_of(item))]
         if self.selection.rerun_cases is not None:
             items[:] = [item for item in items if self.selection.runs(self._case_of(item))]
+        if self.selection.skips:
+            for item in items:
+                if why := self.selection.skips.get(self._case_of(item)):
+                    item.add_marker(pytest.mark.skip(reason=why))
         outcome = yield
         if self.selection.long_cases and not self.selection.queues:
             # Set by pytest-xdist in its workers, which all must order alike.

@@ -8,7 +8,7 @@ import pytest
 
 from ci_itest.flaky.fold import Memory, fold
 from ci_itest.flaky.owners import owner_of
-from ci_itest.flaky.quarantine import is_over, later, proposed, released, renewed, with_quarantine
+from ci_itest.flaky.quarantine import is_over, later, proposed, released, renewed, skipped_cases, with_quarantine
 from ci_itest.model.cases import CaseId, Verdict
 from ci_itest.model.judged import CaseCause, CauseKind, Judged
 from ci_itest.model.quarantine import QuarantineEntry, QuarantineMode
@@ -109,7 +109,30 @@ def test_a_failure_outside_quarantine_counts(kept: QuarantineEntry) -> None:
 def test_an_incomplete_run_never_passes_by_quarantine() -> None:
     made = run(passed=3, cases=[failed("test_7")], findings=[Finding(FindingKind.STOPPED_SHARD, "Shard 1/1 died.")])
 
-    assert with_quarantine(made, [entry(NAMES[7])], at=NOW) == made
+    judged = with_quarantine(made, [entry(NAMES[7])], at=NOW)
+
+    assert judged.cases == made.cases
+    assert judged.notes == ("No failure is muted by the quarantine here: the run is incomplete.",)
+
+
+def test_a_run_in_which_a_worker_died_never_passes_by_quarantine() -> None:
+    made = run(passed=3, cases=[failed("test_7")])
+    (shard,) = made.shards
+    died = replace(made, shards=(replace(shard, deaths=("worker gw0 died (signal 9)",)),))
+
+    judged = with_quarantine(died, [entry(NAMES[7])], at=NOW)
+
+    assert judged.conclusion is Conclusion.FAILURE
+    assert judged.notes == ("No failure is muted by the quarantine here: worker gw0 died (signal 9).",)
+
+
+def test_cases_skipped_by_hand_say_why_until_their_time_is_up() -> None:
+    kept = entry(NAMES[7], mode=QuarantineMode.SKIPPED, issue_url="https://example.test/7")
+
+    assert skipped_cases([kept, entry(NAMES[8])], at=NOW) == {
+        NAMES[7]: "in quarantine until 2026-03-18: races (https://example.test/7)"
+    }
+    assert skipped_cases([kept], at=later(NOW, seconds=15 * DAY)) == {}
 
 
 def test_a_case_broken_on_main_is_heard_in_quarantine() -> None:
