@@ -76,3 +76,7 @@ BROKEN_NEW = 0.3
 
 CAUTION = 0.01
 """How likely a new commit breaks a given case, when the question is whom to blame."""
+
+MOST_WITHOUT_A_PASS = 0.9
+"""No failure is held to be flaky with more than this while its code has not passed once: a flaky case can be broken,
+and then its first failures look like all its others."""

@@ -20,6 +20,7 @@ from ci_itest.flaky.assumptions import (
     BROKEN_WIDELY,
     CAUTION,
     FLAKY,
+    MOST_WITHOUT_A_PASS,
     NEGLIGIBLE,
     REPAIR,
     SUSPECT,
@@ -316,12 +317,15 @@ class _Fold:
         # than where the case's rate is learned.
         change = (found.broken - known) * failure.prior.credit
         total = found.flaky + change + known + found.noise
+        flaky, change = found.flaky / total, change / total
+        if failure.prior.is_new and failure.is_lasting(results) and flaky > MOST_WITHOUT_A_PASS:
+            flaky, change = MOST_WITHOUT_A_PASS, change + flaky - MOST_WITHOUT_A_PASS
         return Judgement(
             case=case,
             tries=results.tries[place],
             failed=results.failed[place],
-            flaky=found.flaky / total,
-            change=change / total,
+            flaky=flaky,
+            change=change,
             known=known / total,
             environment=found.noise / total,
             before=self.memory.score(case),

@@ -183,3 +183,15 @@ def test_branches_that_had_no_run_for_long_are_forgotten() -> None:
         memory = fold(memory, results(f"a{number}", cases=[1])).memory
 
     assert "pull" not in memory.lines
+
+
+def test_a_flaky_case_that_fails_for_good_on_new_code_may_be_broken() -> None:
+    memory = folded(green(), *[results(f"a{number}", {7: (1, 2)} if number % 2 else ()) for number in range(40)]).memory
+
+    recovered = judged(folded(memory, results("b", {7: (1, 2)})).judgements, 7)
+    lasting = judged(folded(memory, results("b", {7: (1, 1)})).judgements, 7)
+
+    assert recovered.flaky > 0.9
+    assert main_reason(lasting) == "flaky"
+    assert lasting.flaky <= 0.9
+    assert lasting.flaky + lasting.change + lasting.known + lasting.environment == pytest.approx(1.0)
