@@ -317,22 +317,30 @@ class _Fold:
         # than where the case's rate is learned.
         change = (found.broken - known) * failure.prior.credit
         total = found.flaky + change + known + found.noise
-        flaky, change = found.flaky / total, change / total
-        if failure.prior.is_new and failure.is_lasting(results) and flaky > MOST_WITHOUT_A_PASS:
-            flaky, change = MOST_WITHOUT_A_PASS, change + flaky - MOST_WITHOUT_A_PASS
+        flaky, change, known = found.flaky / total, change / total, known / total
+        if self._never_passed_here(failure) and flaky > MOST_WITHOUT_A_PASS:
+            rest = flaky - MOST_WITHOUT_A_PASS
+            flaky = MOST_WITHOUT_A_PASS
+            change, known = (change + rest, known) if failure.prior.is_new else (change, known + rest)
         return Judgement(
             case=case,
             tries=results.tries[place],
             failed=results.failed[place],
             flaky=flaky,
             change=change,
-            known=known / total,
+            known=known,
             environment=found.noise / total,
             before=self.memory.score(case),
             after=memory.score(case),
             builds=self.memory.evidence.get(case, 0),
             loss=failure.loss,
         )
+
+    def _never_passed_here(self, failure: _Failure) -> bool:
+        """Whether nothing shows that the case can pass on this code."""
+        # A pass on this code leaves next to nothing of the suspicion that it is broken.
+        broken = sum(map(mul, levels_of(self.before[failure.place]), failure.prior.bad))
+        return (failure.prior.is_new or broken > NEGLIGIBLE) and failure.is_lasting(self.results)
 
     def _memory(
         self,

@@ -101,9 +101,12 @@ def fold_seconds(
             continue
         # From here on the case is learned anew.
         after[case] = NEW
-        if abs(value - mean) >= _SMALLEST_CHANGE:
-            runs = up_runs if up > LIMIT else down_runs
-            changes.append(PaceChange(case, exp(mean + shift), exp(taken), runs))
+        runs = up_runs if up > LIMIT else down_runs
+        # The last run's own time may by chance be near the old one: what the sum says counts as well.
+        usual = (LIMIT / runs + _ALLOWED) * max(deviation, _LEAST_DEVIATION)
+        step = max(value - mean, usual) if up > LIMIT else min(value - mean, -usual)
+        if abs(step) >= _SMALLEST_CHANGE:
+            changes.append(PaceChange(case, exp(mean + shift), exp(mean + shift + step), runs))
     return after, tuple(changes)
 
 

@@ -195,3 +195,14 @@ def test_a_flaky_case_that_fails_for_good_on_new_code_may_be_broken() -> None:
     assert main_reason(lasting) == "flaky"
     assert lasting.flaky <= 0.9
     assert lasting.flaky + lasting.change + lasting.known + lasting.environment == pytest.approx(1.0)
+
+
+def test_a_repeat_that_fails_as_well_leaves_the_doubt() -> None:
+    memory = folded(green(), *[results(f"a{number}", {7: (1, 2)} if number % 2 else ()) for number in range(40)]).memory
+    memory = folded(memory, results("b", [7])).memory
+
+    again = judged(folded(memory, results("b", [7])).judgements, 7)
+    after_a_pass = judged(folded(memory, results("b"), results("b", [7])).judgements, 7)
+
+    assert again.flaky <= 0.9
+    assert after_a_pass.flaky > 0.9
