@@ -51,12 +51,12 @@ class ShardView:
     Attributes:
         state: In words: "passed", "2 failed", "no results", "cancelled" …
         is_good: Whether the shard finished and nothing in it failed.
-        planned: Work expected of its tests, "" without a plan.
-        real: Work its tests took, one after another.
-        held: Real against planned.
+        planned: From its start to its end as the plan expected, "" without durations to plan by.
+        held: `wall` against `planned`.
         wall: From start to end of the shard, "" when it left no results.
+        work: What its tests took, one after another.
         phases: Pieces of its bar, in order.
-        planned_x: Left edge of the planned part (where its tests began), planned_width 0 without a plan.
+        planned_width: Length of the line that shows what was planned, 0 without.
         picture: The bar in words, for those who do not see it.
     """
 

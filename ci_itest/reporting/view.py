@@ -220,7 +220,7 @@ def report_view(
         slowest=slowest(cases, context),
         shards=shards,
         shards_reported=reported,
-        plan_words=plan_words(run, tallies),
+        plan_words=plan_words(run),
         phase_kinds=phase_kinds(shards),
         services=service_views(run.shards),
         facts=_facts(run, links),

@@ -78,7 +78,7 @@ def test_every_field_of_a_timing_comes_back(store: HistoryStore) -> None:
     timings = store.timings("main", repository=REPOSITORY, branches=None)
 
     case = CaseId("main", "tests/test_cart.py", "test_adds[eu]")
-    assert timings == (CaseTimings(case, (RunTiming(started_at(3), 0.25, 1.5, 0.000125),)),)
+    assert timings == (CaseTimings(case, (RunTiming(started_at(3), 0.25, 1.5, 0.000125, shard=1),)),)
 
 
 def test_timings_are_newest_first_whatever_the_order_of_recording(store: HistoryStore) -> None:
@@ -389,3 +389,64 @@ def test_a_number_too_large_for_the_store_is_a_history_error(store: HistoryStore
         record(store, run("1", result("test_adds"), shards=[shard(index=2**80)]))
 
     assert store.runs(repository=REPOSITORY) == ()
+
+
+def verdicts(store: HistoryStore, *, branch: str = "main", without: str = "") -> dict[str, Verdict] | None:
+    found = store.newest_run(repository=REPOSITORY, branch=branch, without=without)
+    return {case.name: verdict for case, verdict, _ in found.cases} if found is not None else None
+
+
+def test_the_newest_run_of_a_branch_tells_each_cases_verdict_and_seconds(store: HistoryStore) -> None:
+    record(store, run("7", result("test_adds"), day=1))
+    record(store, run("8", result("test_adds", Outcome.FAILED, setup=1, call=2, teardown=0.5), day=2))
+    record(store, run("9", result("test_adds"), day=3, branch="cart"))
+
+    found = store.newest_run(repository=REPOSITORY, branch="main")
+
+    assert found is not None
+    assert (found.commit, found.started_at, found.is_complete) == ("c0ffee", started_at(2), True)
+    assert found.cases == ((CaseId("main", "tests/test_cart.py", "test_adds"), Verdict.FAILED, 3.5),)
+
+
+def test_a_branch_without_a_run_has_no_newest_one(store: HistoryStore) -> None:
+    record(store, run("7", result("test_adds")), run("8", result("test_adds"), branch="cart", is_trusted=False))
+
+    assert verdicts(store, branch="cart") is None
+    assert store.newest_run(repository="acme/other", branch="main") is None
+
+
+def test_a_run_is_left_out_of_the_search_for_its_own_base(store: HistoryStore) -> None:
+    record(store, run("7", result("test_adds", Outcome.FAILED), day=1), run("8", result("test_adds"), day=2))
+
+    assert verdicts(store, without="8") == {"test_adds": Verdict.FAILED}
+    assert verdicts(store) == {"test_adds": Verdict.PASSED}
+
+
+def test_a_complete_run_is_the_base_before_a_newer_incomplete_one(store: HistoryStore) -> None:
+    record(store, run("7", result("test_adds"), day=1))
+    record(store, run("8", never_run("test_adds"), day=2, findings=INCOMPLETE))
+
+    assert verdicts(store) == {"test_adds": Verdict.PASSED}
+
+
+def test_an_incomplete_run_is_the_base_where_there_is_no_other(store: HistoryStore) -> None:
+    record(store, run("8", result("test_adds"), findings=INCOMPLETE))
+
+    found = store.newest_run(repository=REPOSITORY, branch="main")
+
+    assert found is not None
+    assert not found.is_complete
+
+
+def test_the_attempts_of_the_newest_run_are_taken_together(store: HistoryStore) -> None:
+    kept, again = result("test_kept"), result("test_again", Outcome.FAILED, shard=2)
+    shards = (shard(1, count=2), shard(2, count=2))
+    record(store, run("7", kept, again, shards=shards, findings=INCOMPLETE))
+    passed = result("test_again", shard=2)
+    record(store, run("7", kept, passed, attempt=2, shards=(shards[0], shard(2, count=2, attempt=2))))
+
+    found = store.newest_run(repository=REPOSITORY, branch="main")
+
+    assert found is not None
+    assert found.is_complete
+    assert verdicts(store) == {"test_kept": Verdict.PASSED, "test_again": Verdict.PASSED}

@@ -115,7 +115,7 @@ def shard(
     *,
     suite: str = "main",
     tests_seconds: float = 60.0,
-    planned_seconds: float = 8.0,
+    planned_wall_seconds: float = 75.0,
     workers: int = 2,
     stop_reason: StopReason = StopReason.NONE,
     state: ShardState = ShardState.FINISHED,
@@ -141,7 +141,8 @@ def shard(
         stop_reason=stop_reason,
         message=message,
         workers=workers,
-        planned_seconds=planned_seconds,
+        planned_seconds=8.0,
+        planned_wall_seconds=planned_wall_seconds,
         seconds=tests_seconds + 20.0,
         phases=phases,
         services=(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ci_itest.flows.plan import Known, PlanRequest
     from ci_itest.history.store import HistoryStore
     from ci_itest.model.decision import Decision
-    from ci_itest.model.plan import Plan
+    from ci_itest.model.plan import Plan, Shard
 
 
 @click.command("plan")
@@ -181,7 +181,15 @@ def show(plan: Plan) -> None:
             files = f"{len(shard.files)} file{'' if len(shard.files) == 1 else 's'}"
             pieces = sum(not unit.is_whole_file for unit in shard.units)
             divided = f" ({pieces} of them in pieces)" if pieces else ""
-            say(f"{label}: {shard.expected_seconds:7.1f} s of work expected in {files}{divided}")
+            say(f"{label}: {_expected(shard)} in {files}{divided}")
+
+
+def _expected(shard: Shard) -> str:
+    """Seconds where history knows any; without it the plan counts tests."""
+    if any(unit.is_known for unit in shard.units):
+        return f"{shard.expected_seconds:7.1f} s of tests expected"
+    count = sum(unit.case_count for unit in shard.units)
+    return f"{count} test{'' if count == 1 else 's'}"
 
 
 def _outputs(plan: Plan | None, decision: Decision | None) -> dict[str, str]:

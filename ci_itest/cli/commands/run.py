@@ -120,7 +120,7 @@ def _tell(view: ReportView) -> None:
     """The outcome in a few lines: verdict, how the plan held, what failed and how to run it again."""
     say("")
     for shard in view.shards:
-        held = f", planned {shard.planned} of work and took {shard.real}" if shard.planned else ""
+        held = f", planned {shard.planned} ({shard.held})" if shard.planned and shard.held else ""
         say(f"shard {shard.label}: {shard.state}, {shard.case_count} cases in {shard.wall or 'no time'}{held}")
     for line in view.plan_words:
         say(line)

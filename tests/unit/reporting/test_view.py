@@ -183,23 +183,25 @@ def test_the_slowest_twenty_are_in_order() -> None:
     assert names == [f"t{number}" for number in range(30, 10, -1)]
 
 
-def test_the_plan_is_held_against_the_work_that_was_done() -> None:
-    cases = [result("a", seconds=110.0, shard=1), result("b", seconds=100.0, shard=2)]
-    of = run(cases=cases, shards=[shard(1, 2, planned_seconds=100.0), shard(2, 2, planned_seconds=100.0)])
+def test_the_plan_is_held_against_the_time_each_shard_took() -> None:
+    shards = [shard(1, 2, tests_seconds=90.0, planned_wall_seconds=100.0), shard(2, 2, planned_wall_seconds=82.0)]
 
-    assert view(of).plan_words[0] == (
-        "The plan held: 3m 20s of tests planned, 3m 30s taken (+5\u00a0%); furthest off is shard 1/2 (+10\u00a0%)."
+    assert view(run(passed=1, shards=shards)).plan_words[0] == (
+        "The plan held: 1m 40s planned for the slowest shard, 1m 50s taken (+10\u00a0%); "
+        "furthest off is shard 1/2 (+10\u00a0%)."
     )
 
 
 def test_a_plan_that_was_far_off_is_said_to_be() -> None:
-    of = run(cases=[result("a", seconds=200.0)], shards=[shard(planned_seconds=100.0)])
+    of = run(passed=1, shards=[shard(tests_seconds=180.0, planned_wall_seconds=100.0)])
 
-    assert view(of).plan_words == ("The plan was off: 1m 40s of tests planned, 3m 20s taken (+100\u00a0%).",)
+    assert view(of).plan_words == (
+        "The plan was off: 1m 40s planned for the slowest shard, 3m 20s taken (+100\u00a0%).",
+    )
 
 
 def test_a_plan_without_history_says_so() -> None:
-    assert view(run(passed=1, shards=[shard(planned_seconds=0)])).plan_words == (
+    assert view(run(passed=1, shards=[shard(planned_wall_seconds=0)])).plan_words == (
         "The plan had no earlier durations to go by.",
     )
 
