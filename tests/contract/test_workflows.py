@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.helpers.examples import examples
+
 PROJECT = Path(__file__).resolve().parents[2]
 ACTIONS = (PROJECT / "action.yml",)
 WORKFLOWS = tuple(sorted((PROJECT / ".github" / "workflows").glob("*.yml")))
@@ -176,3 +178,24 @@ def steps_of(file: Path) -> Iterator[dict[str, Any]]:
         yield from content["runs"]["steps"]
     for job in content.get("jobs", {}).values():
         yield from job.get("steps", [])
+
+
+def test_every_workflow_in_the_documents_would_pass_a_careful_reviewer(tmp_path: Path) -> None:
+    files = list(examples(tmp_path))
+
+    schema = program("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, files))
+    careful = ("--offline", "--no-config", "--persona", "auditor", "--min-severity", "medium")
+    audit = program("zizmor", *careful, *map(str, files))
+
+    assert len(files) == 2
+    assert schema[0] == 0, schema[1]
+    assert audit[0] == 0, audit[1]
+    for file in files:
+        assert read(file)["permissions"] == {}
+
+
+def test_fork_reports_are_posted_with_no_more_than_the_documents_grant() -> None:
+    job = read(PROJECT / ".github" / "workflows" / "fork-report.yml")["jobs"]["post"]
+
+    assert job["permissions"] == {"contents": "read", "actions": "read", "pull-requests": "write"}
+    assert [step for step in job["steps"] if "checkout" in step.get("uses", "")] == []
