@@ -11,6 +11,7 @@ from ci_itest.junit.writer import run_junit_xml
 from ci_itest.model.cases import CaseId, Verdict
 from ci_itest.model.run import Conclusion, Run
 from ci_itest.reporting.badge import badge
+from ci_itest.reporting.comparison import Base
 from ci_itest.reporting.ctrf import ctrf_report
 from ci_itest.reporting.html import html_report
 from ci_itest.reporting.inline import Annotation, inline_annotations
@@ -52,7 +53,16 @@ class Published:
 
 
 def publish(
-    run: Run, *, folder: Path, title: str, key: str, at: str, links: Links | None = None, bypass_reason: str = ""
+    run: Run,
+    *,
+    folder: Path,
+    title: str,
+    key: str,
+    at: str,
+    links: Links | None = None,
+    bypass_reason: str = "",
+    base: Base | None = None,
+    fails_on_new_only: bool = False,
 ) -> Published:
     """Write the report's files into a folder: report.html, comment.md, summary.md, junit.xml, ctrf.json,
     run.json, badge.svg.
@@ -61,11 +71,22 @@ def publish(
         key: Tells the comments of two workflows apart.
         at: When the report is made, UTC ISO 8601.
         bypass_reason: Who let the suite be skipped and by which rule; "" when it ran.
+        base: An earlier run of the base branch to compare with.
+        fails_on_new_only: Whether failures that a complete base has too let the run pass.
 
     Raises:
         FileError: The folder cannot be written to.
     """
-    view = report_view(run, at=at, links=links, title=title, logs=logs_of_failures(run), bypass_reason=bypass_reason)
+    view = report_view(
+        run,
+        at=at,
+        links=links,
+        title=title,
+        logs=logs_of_failures(run),
+        bypass_reason=bypass_reason,
+        base=base,
+        fails_on_new_only=fails_on_new_only,
+    )
     published = Published(
         page=folder / "report.html",
         comment=comment(view, key=key),
@@ -116,4 +137,5 @@ def outputs_of(published: Published, *, comment_url: str) -> Mapping[str, str]:
 
 def says_nothing_new(view: ReportView) -> bool:
     """Whether the comment has nothing that must be said (all green, at once)."""
-    return view.conclusion in (Conclusion.SUCCESS, Conclusion.BYPASSED) and not view.counts.recovered
+    is_green = view.conclusion in (Conclusion.SUCCESS, Conclusion.BYPASSED)
+    return is_green and not view.counts.recovered and not view.counts.failed

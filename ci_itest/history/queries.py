@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Delete, Select, Update, delete, exists, func, select, update
+from sqlalchemy import Delete, Select, Update, case, delete, exists, func, select, update
 
 from ci_itest.history.schema import OUTCOME_CODES, cases, quarantine, repositories, results, runs, shards
 from ci_itest.model.cases import Outcome
@@ -13,7 +13,8 @@ from ci_itest.model.run import Conclusion
 
 _MEASURED = (OUTCOME_CODES[Outcome.PASSED], OUTCOME_CODES[Outcome.FAILED])
 _JUDGED = (*_MEASURED, OUTCOME_CODES[Outcome.ERROR])
-_COMPLETE = (Conclusion.SUCCESS.value, Conclusion.FAILURE.value)
+COMPLETE = (Conclusion.SUCCESS.value, Conclusion.FAILURE.value)
+"""Conclusions of runs that miss nothing."""
 
 
 def repository(name: str) -> Select[Any]:
@@ -93,7 +94,7 @@ def last_runs(suite: str, *, repository: str, branches: Collection[str] | None, 
             func.max(runs.c.id).label("newest_id"),
         )
         .join(repositories, repositories.c.id == runs.c.repository_id)
-        .where(repositories.c.name == repository, runs.c.is_trusted, runs.c.conclusion.in_(_COMPLETE), has_suite)
+        .where(repositories.c.name == repository, runs.c.is_trusted, runs.c.conclusion.in_(COMPLETE), has_suite)
         .group_by(runs.c.repository_id, runs.c.ci_run_id)
         .order_by(func.max(runs.c.started_us).desc(), func.max(runs.c.id).desc())
         .limit(limit)
@@ -140,6 +141,44 @@ def runs_before(epoch_us: int) -> Delete:
 
 def cases_without_results() -> Delete:
     return delete(cases).where(~exists(select(results.c.run_id).where(results.c.case_id == cases.c.id)))
+
+
+def newest_attempts(*, repository: str, branch: str, without: str) -> Select[Any]:
+    """Every attempt of a branch's newest trusted run, the last attempt first; of the complete runs where there are any.
+
+    Columns: our number, commit, start, conclusion.
+    """
+    ours = (
+        select(runs)
+        .join(repositories, repositories.c.id == runs.c.repository_id)
+        .where(
+            repositories.c.name == repository, runs.c.branch == branch, runs.c.is_trusted, runs.c.ci_run_id != without
+        )
+        .subquery()
+    )
+    is_complete = case((ours.c.conclusion.in_(COMPLETE), 1), else_=0)
+    newest = (
+        select(ours.c.ci_run_id)
+        .group_by(ours.c.ci_run_id)
+        .order_by(func.max(is_complete).desc(), func.max(ours.c.started_us).desc(), func.max(ours.c.id).desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return (
+        select(ours.c.id, ours.c.commit_sha, ours.c.started_us, ours.c.conclusion)
+        .where(ours.c.ci_run_id == newest)
+        .order_by(ours.c.run_attempt.desc())
+    )
+
+
+def verdicts_of(run_id: int) -> Select[Any]:
+    """Suite, file, name, verdict and seconds of the last attempt (in microseconds) of a recorded run's cases."""
+    taken = results.c.setup_us + results.c.call_us + results.c.teardown_us
+    return (
+        select(cases.c.suite, cases.c.file, cases.c.name, results.c.verdict, taken)
+        .join(cases, cases.c.id == results.c.case_id)
+        .where(results.c.run_id == run_id)
+    )
 
 
 def unlearned_runs(repository_id: int, *, after: int) -> Select[Any]:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from ci_itest.errors import HistoryError
@@ -23,6 +24,8 @@ ShardKey = tuple[str, int, int]
 
 MAX_TEXT = 64 * 1024
 """Characters kept of a message or of details: its beginning and its end, where a traceback says the most."""
+
+VERDICTS = MappingProxyType({code: verdict for verdict, code in VERDICT_CODES.items()})
 
 _MAX_SECONDS = 1e9
 _MAX_SMALL = 32_767

@@ -23,8 +23,8 @@ from ci_itest.flaky.state import State
 from ci_itest.history import learning, queries, rows, schema
 from ci_itest.history.database import WRITES, damaged, database_url, door, engine_for, give_back_space, refuse_cut_off
 from ci_itest.history.store import LAST_RUNS
-from ci_itest.model.cases import CaseId
-from ci_itest.model.history import CaseTimings, PastFailure, RunSummary, RunTiming, ShardAccuracy
+from ci_itest.model.cases import CaseId, Verdict
+from ci_itest.model.history import CaseTimings, PastFailure, PastRun, RunSummary, RunTiming, ShardAccuracy
 from ci_itest.model.quarantine import QuarantineEntry
 from ci_itest.model.run import Run
 
@@ -101,6 +101,25 @@ class SqlHistory:
         with self._reading() as connection:
             found = connection.execute(queries.newest_runs(limit, repository=repository))
             return tuple(rows.summary_of(row) for row in found)
+
+    def newest_run(self, *, repository: str, branch: str, without: str = "") -> PastRun | None:
+        with _collector_paused(), self._reading() as connection:
+            found = queries.newest_attempts(repository=rows.storable(repository), branch=branch, without=without)
+            attempts = connection.execute(found).all()
+            if not attempts:
+                return None
+            cases: dict[CaseId, tuple[CaseId, Verdict, float]] = {}
+            # An attempt has the shards alone that it ran itself; of a case that several ran the last one counts.
+            for attempt in attempts:
+                for suite, file, name, code, taken_us in connection.execute(queries.verdicts_of(attempt.id)):
+                    case = CaseId(suite, file, name)
+                    cases.setdefault(case, (case, rows.VERDICTS[code], taken_us / 1e6))
+        return PastRun(
+            commit=attempts[0].commit_sha,
+            started_at=rows.to_iso(attempts[0].started_us),
+            is_complete=any(attempt.conclusion in queries.COMPLETE for attempt in attempts),
+            cases=tuple(cases.values()),
+        )
 
     def learn(self, *, repository: str, is_main: Callable[[str], bool]) -> int:
         with self._transaction(writes=True) as connection, self._sane():

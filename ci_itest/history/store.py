@@ -9,7 +9,7 @@ from typing import Protocol, Self
 from ci_itest.errors import HistoryError
 from ci_itest.flaky.state import State
 from ci_itest.model.cases import CaseId
-from ci_itest.model.history import CaseTimings, PastFailure, RunSummary, ShardAccuracy
+from ci_itest.model.history import CaseTimings, PastFailure, PastRun, RunSummary, ShardAccuracy
 from ci_itest.model.quarantine import QuarantineEntry
 from ci_itest.model.run import Run
 
@@ -56,6 +56,13 @@ class HistoryStore(Protocol):
 
     def runs(self, limit: int = 20, *, repository: str) -> tuple[RunSummary, ...]:
         """The newest recorded runs, the newest first, each attempt by itself."""
+
+    def newest_run(self, *, repository: str, branch: str, without: str = "") -> PastRun | None:
+        """The newest trusted run of a branch: a complete one where there is any; None without a run.
+
+        Args:
+            without: The CI's id of a run that is left out.
+        """
 
     def learn(self, *, repository: str, is_main: Callable[[str], bool]) -> int:
         """Fold every trusted run into the flaky model that it does not know yet; how many those were.

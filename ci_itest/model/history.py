@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ci_itest.model.cases import CaseId
+from ci_itest.model.cases import CaseId, Verdict
 from ci_itest.model.run import Conclusion, PhaseTime
 
 WHOLE_FILE = "<file>"
@@ -89,6 +89,22 @@ class RunSummary:
     skipped: int = 0
     quarantined: int = 0
     missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A recorded run with its cases, all its attempts taken together.
+
+    Attributes:
+        started_at: Of its newest attempt, UTC ISO 8601.
+        is_complete: Whether one of its attempts had every planned shard and case.
+        cases: Each case with its verdict and the seconds of its last attempt, in no order.
+    """
+
+    commit: str
+    started_at: str
+    is_complete: bool
+    cases: tuple[tuple[CaseId, Verdict, float], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,9 @@ class ReportSettings:
         "problems", "Pull-request comment: when something is wrong (and while one exists), always, or never."
     )
     check: bool = _setting(False, "Also a check run with the failures at their lines (needs checks: write).")
+    fail_on: Literal["failures", "new-failures"] = _setting(
+        "failures", "new-failures: what fails in the base branch's newest complete run too lets the run pass."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,15 @@ class CaseTable:
             table.add(place, name, result.verdict, result.shard, result.seconds, None if is_plain else result)
         return table
 
+    @classmethod
+    def of_rows(cls, cases: Iterable[tuple[CaseId, Verdict, float]]) -> CaseTable:
+        """A table of cases of which verdict and seconds alone are known."""
+        table = cls()
+        for case, verdict, seconds in cases:
+            prefix, _, name = _split(case.name)
+            table.add(table.group(CaseGroup(case.suite, case.file, prefix)), name, verdict, 0, seconds)
+        return table
+
     def group(self, group: CaseGroup) -> int:
         """Place of a group in `groups`."""
         place = self._places.get(group)

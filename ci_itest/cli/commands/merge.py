@@ -15,6 +15,7 @@ from ci_itest.cli.options import settings_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Literal
 
     from ci_itest.cli.building import Place
     from ci_itest.config.reader import Config
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from ci_itest.model.decision import Decision
     from ci_itest.model.run import Run
     from ci_itest.model.settings import ReportSettings
+    from ci_itest.reporting.comparison import Base
     from ci_itest.reporting.view import Links
+
+    FailOn = Literal["failures", "new-failures"]
 
 
 @click.command("merge")
@@ -64,14 +68,15 @@ if TYPE_CHECKING:
     "--base",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="What to compare FILES with: run.json of an earlier report, or the base branch's JUnit files (repeatable).",
+    help="What to compare with: run.json of an earlier report, or the base branch's JUnit files (repeatable).  "
+    "[default: without FILES the base branch's newest run in the history]",
 )
 @click.option(
     "--fail-on",
     type=click.Choice(("failures", "new-failures")),
-    default="failures",
-    show_default=True,
-    help="Whether failures that the base has too fail the run. Without a complete base every failure does.",
+    default=None,
+    help="Whether failures that the base has too fail the run. Without a complete base every failure does.  "
+    "[default: the setting report.fail_on]",
 )
 @click.option("--decision", default="", help="Output `decision` of the plan job.")
 @click.option("--needs", default="", help="toJSON(needs) of the report job: jobs that must not have failed.")
@@ -84,7 +89,7 @@ def command(
     out: Path,
     formats: tuple[str, ...],
     base: tuple[Path, ...],
-    fail_on: str,
+    fail_on: FailOn | None,
     decision: str,
     needs: str,
     files: tuple[Path, ...],
@@ -106,7 +111,7 @@ def command(
             out=out,
             formats=formats,
             base=base,
-            fails_on_new_only=fail_on == "new-failures",
+            fail_on=fail_on,
         )
     from ci_itest.flows.gate import read_decision, read_needs
     from ci_itest.model.decision import DecisionKind
@@ -123,7 +128,9 @@ def command(
         run, report = merged_run(place, plan_file=plan_file, bundles=bundles, needs=read_needs(needs))
         run = judged_run(run, config, place, plan_file=plan_file)
         record_run(run, config, place)
-    published = finish(run, report=report, place=place, folder=out, bypass_reason=bypass_reason)
+    run, compared = _with_base(run, config, place, paths=base) if not bypass_reason else (run, None)
+    report = _failing_on(report, fail_on)
+    published = finish(run, report=report, place=place, folder=out, bypass_reason=bypass_reason, base=compared)
     click.echo(published.page)
     return published.exit_code
 
@@ -137,7 +144,7 @@ def _merge_files(
     out: Path,
     formats: tuple[str, ...],
     base: tuple[Path, ...],
-    fails_on_new_only: bool,
+    fail_on: FailOn | None,
 ) -> int:
     """Merge and report JUnit files that no plan of ours stands behind."""
     from dataclasses import replace
@@ -153,6 +160,7 @@ def _merge_files(
             f"There is no report in {', '.join(map(str, files[:5]))}.", hint="Name JUnit files, or a folder with *.xml."
         )
     report = building.read_settings(root, config_file, assignments).settings.report
+    report = _failing_on(report, fail_on)
     place = building.place_of(root)
     # Without a run id there is nothing to replay, and no replay command is shown.
     merged = merge_reports(found, replace(run_facts(place), run_id=""), searched=searched)
@@ -165,7 +173,7 @@ def _merge_files(
         links=_links(place, replay_target=""),
         formats=tuple(map(ReportFormat, formats)) or tuple(ReportFormat),
         base=read_base(base) if base else None,
-        fails_on_new_only=fails_on_new_only,
+        fails_on_new_only=report.fail_on == "new-failures",
     )
     _say_findings(merged.run)
     api = report_api(place)
@@ -177,6 +185,30 @@ def _merge_files(
     say(_shown(published.view.headline))
     click.echo(published.page if not formats or "page" in formats else out)
     return published.exit_code
+
+
+def _failing_on(report: ReportSettings, fail_on: FailOn | None) -> ReportSettings:
+    """The settings with what the command line says of `fail_on`."""
+    from dataclasses import replace
+
+    return replace(report, fail_on=fail_on) if fail_on is not None else report
+
+
+def _with_base(run: Run, config: Config, place: Place, *, paths: tuple[Path, ...]) -> tuple[Run, Base | None]:
+    """What the run is compared with; without a base the run gets a note that says why."""
+    from dataclasses import replace
+
+    from ci_itest.flows.base_run import base_branch, base_run
+    from ci_itest.flows.merge_reports import read_base
+
+    if paths:
+        return run, read_base(paths)
+    if not run.cases:
+        return run, None
+    with building.history(config, place) as store:
+        branch = config.settings.history.default_branch if place.context is None else base_branch(place.context)
+        found = base_run(store, repository=place.repository, branch=branch, run_id=run.run_id)
+    return (run if found.base else replace(run, notes=(*run.notes, found.why_none))), found.base
 
 
 def _say_findings(run: Run) -> None:
@@ -237,7 +269,14 @@ def merged_run(place: Place, *, plan_file: Path, bundles: Path, needs: Mapping[s
 
 
 def finish(
-    run: Run, *, report: ReportSettings, place: Place, folder: Path, bypass_reason: str = "", replay_target: str = ""
+    run: Run,
+    *,
+    report: ReportSettings,
+    place: Place,
+    folder: Path,
+    bypass_reason: str = "",
+    replay_target: str = "",
+    base: Base | None = None,
 ) -> Published:
     """Write the run's report and tell GitHub where there is one."""
     from ci_itest.flows.publish import outputs_of, publish
@@ -250,6 +289,8 @@ def finish(
         at=building.now(),
         links=_links(place, replay_target=replay_target or run.run_id),
         bypass_reason=bypass_reason,
+        base=base,
+        fails_on_new_only=report.fail_on == "new-failures",
     )
     api = report_api(place)
     comment_url = _comment(published, run, report, place, api=api)
