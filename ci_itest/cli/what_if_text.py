@@ -38,15 +38,19 @@ def _bar(share: float) -> str:
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
+def _shards(count: int, many: str, one: str) -> str:
+    return f"{count} shards {many}" if count != 1 else f"1 shard {one}"
+
+
 def _words(found: WhatIf) -> Iterator[str]:
     last = found.options[-1]
     if found.is_auto:
         chosen = next((option for option in found.options if option.shards == found.chosen), last)
         meets = chosen.wall_seconds <= found.target_seconds
-        what = "meet" if meets else "come nearest to"
-        yield f"→ {chosen.shards} shards {what} the target of {clock(found.target_seconds)}."
+        what = ("meet", "meets") if meets else ("come nearest to", "comes nearest to")
+        yield f"→ {_shards(chosen.shards, *what)} the target of {clock(found.target_seconds)}."
     else:
-        yield f"→ {found.chosen} shards are set."
+        yield f"→ {_shards(found.chosen, 'are', 'is')} set."
     file, first, seconds = found.bounding
     part = f"{file}::{first}" if first else file
     yield f"No number of shards ends before {clock(seconds)}: that long a job of {part} alone takes."
