@@ -121,21 +121,28 @@ def orders(top: Path, rounds: int) -> list[Row]:
     config = root / "ci-itest.toml"
     config.write_text(config.read_text().replace("retries", 'arguments = ["--dist=loadfile"]\nretries'))
     exact = reproduced = red = 0
-    for _ in range(rounds):
-        ci_itest("run", root=root)
-        recorded = queues(newest_bundle(root))
-        replayed = ci_itest("replay", root=root)
-        red += 1
+    ci_itest("plan", "--run-id", "local-orders", root=root)
+    for number in range(rounds):
+        bundle = root / ".ci-itest" / "runs" / str(number) / "bundles" / "ci-itest-main-1-a1"
+        red += ci_itest("run-shard", "--shard", "1", "--bundle", str(bundle), root=root).code == 1
+        recorded = queues(bundle)
+        replayed = ci_itest("replay", str(bundle), root=root)
         exact += queues(Path(replayed.output.strip().splitlines()[-1])) == recorded
         reproduced += replayed.code == 1 and f"failed there and here: {VICTIM}" in replayed.output
     again = last_failed(root, min(rounds, 3))
     return [
-        Row("worker queues reproduced exactly", f"{exact} of {red}", f"{red} of {red}", exact == red, "none can"),
+        Row(
+            "worker queues reproduced exactly",
+            f"{exact} of {rounds}",
+            f"{rounds} of {rounds}",
+            exact == rounds,
+            "none can",
+        ),
         Row(
             "order-dependent failure reproduced at the first replay",
             f"{reproduced} of {red}",
             f"{red} of {red}",
-            reproduced == red,
+            reproduced == red > 0,
             f"pytest --lf: {again} of {min(rounds, 3)}",
         ),
     ]
