@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from tests.bench.packages import Need
     from tests.bench.settings import Settings
 
-PARTS = ("engine", "registry", "images", "browser", "database")
+PARTS = ("engine", "registry", "images", "browser", "database", "markdown")
 # Fetched beside the rest, and said but not fatal where they cannot be had: the tests that need them say so themselves.
-PROGRAMS = {"browser": packages.BROWSER, "database": packages.DATABASE}
+PROGRAMS = {"browser": packages.BROWSER, "database": packages.DATABASE, "markdown": packages.MARKDOWN}
 
 
 def up(settings: Settings, *, parts: Collection[str], build: bool) -> dict[str, str]:

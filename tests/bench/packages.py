@@ -56,6 +56,13 @@ BROWSER = (
         ("chromium", "fonts-dejavu-core", "fonts-noto-color-emoji"),
     ),
 )
+# GitHub's own Markdown chain, which judges what foreign text does to a comment.
+MARKDOWN = (
+    Need(
+        ("/usr/share/rubygems-integration/*/specifications/html-pipeline-*.gemspec",),
+        ("ruby", "ruby-html-pipeline", "ruby-commonmarker", "ruby-sanitize"),
+    ),
+)
 DATABASE = (Need(("/usr/lib/postgresql/*/bin/postgres",), ("postgresql",)),)
 
 
