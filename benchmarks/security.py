@@ -41,10 +41,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--texts", type=int, default=50_000, help="Foreign texts through the sanitiser.")
     parser.add_argument("--lines", type=int, default=400_000, help="Printed lines through the neutraliser.")
+    parser.add_argument("--only", default="", help="Rows of one kind: faults.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ci-itest-security-") as folder:
         here = Path(folder)
         faults, calls = _faults(here / "faults")
+        if options.only == "faults":
+            show("security", [calls, *faults])
+            return
         rows = [
             calls,
             _texts(options.texts),
@@ -59,10 +63,11 @@ def main() -> None:
 
 
 def _faults(folder: Path) -> tuple[list[Row], Row]:
-    plain = report_job(folder / "none")
     names = list(FAULTS)
-    with ThreadPoolExecutor(4) as pool:  # most of them wait
+    with ThreadPoolExecutor(2) as pool:  # most of them wait
+        alike = list(pool.map(lambda number: report_job(folder / f"plain-{number}"), range(4)))
         ended = list(pool.map(lambda number: report_job(folder / str(number), names[number]), range(len(names))))
+    plain = sorted(alike, key=lambda one: one.seconds)[len(alike) // 2]
     same = sum(one.exit_code == plain.exit_code and one.comments <= 1 for one in ended)
     added = {name: one.seconds - plain.seconds for name, one in zip(names, ended, strict=True)}
     for name, seconds in added.items():
@@ -78,7 +83,7 @@ def _faults(folder: Path) -> tuple[list[Row], Row]:
         Row("  added by rate limits, s", f"{limits:.1f}", "<= 120", limits <= 120),
         Row("calls of a report without trouble", str(plain.calls), "<= 12", plain.calls <= 12),
     ]
-    return rows, _judged([plain, *ended])
+    return rows, _judged([*alike, *ended])
 
 
 def _judged(ended: list[Reported]) -> Row:

@@ -62,8 +62,8 @@ class Patience:
         calls: How many requests at most, tries again not counted.
     """
 
-    attempt_seconds: float = 6.0
-    trouble_seconds: float = 10.0
+    attempt_seconds: float = 5.0
+    trouble_seconds: float = 8.0
     limit_seconds: float = 120.0
     download_seconds: float = 120.0
     calls: int = 10_000

@@ -329,6 +329,8 @@ class Repository:
         self._git("merge", "--quiet", "--no-ff", "--message", "Merge", self.head_sha)
         self.merge_sha = self._git("rev-parse", "HEAD")
         self.github.pull_request(5, head_sha=self.head_sha, files=list(files))
+        # What judges a pull request is read from its base.
+        self.github.file("ci-itest.toml", self._git("show", f"{self.main_sha}:ci-itest.toml"), ref=self.main_sha)
 
     def run(
         self,
