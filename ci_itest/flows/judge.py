@@ -12,6 +12,7 @@ from ci_itest.flaky.events import Loss
 from ci_itest.flaky.evidence import cause_evidence, flaky_evidence, trend
 from ci_itest.flaky.fold import Judgement, Results
 from ci_itest.flaky.numbers import code_of, file_number, shard_number
+from ci_itest.flaky.renames import Rename, renames
 from ci_itest.flaky.standing import flake_rate
 from ci_itest.flaky.state import Learned, State, learn
 from ci_itest.history.store import HistoryStore
@@ -45,7 +46,9 @@ def judge(run: Run, *, store: HistoryStore | None, repository: str, is_main: Cal
 
 def _judged(run: Run, store: HistoryStore, *, repository: str, is_main: Callable[[str], bool]) -> Judged:
     state = store.flaky_state(repository=repository)
-    numbered = _numbered(run.cases, store.case_numbers(repository=repository))
+    numbers = store.case_numbers(repository=repository)
+    moved = _renames(run, numbers, store, repository=repository, main=state.memory.main)
+    numbered = _numbered(run.cases, {**numbers, **{new: numbers[old] for old, new in moved}})
     results, seconds = _results(run, numbered, is_main=is_main)
     learned = learn(state, results, seconds)
     signs = _signs(run, learned, numbered)
@@ -60,7 +63,22 @@ def _judged(run: Run, store: HistoryStore, *, repository: str, is_main: Callable
         events=tuple(event for _, event in events),
         slowed=known.slowed(),
         is_known=state.memory.run_count > 0,
+        renamed=moved,
     )
+
+
+def _renames(
+    run: Run, numbers: Mapping[CaseId, int], store: HistoryStore, *, repository: str, main: str
+) -> tuple[Rename, ...]:
+    """Cases of the run that go on from others of the default branch's last run; none in a run that is not whole."""
+    appeared = [case.case for case in run.cases if case.case not in numbers]
+    if not appeared or run.findings:
+        return ()
+    last = store.newest_run(repository=repository, branch=main or run.branch, without=run.run_id)
+    if last is None or not last.is_complete:
+        return ()
+    here = {case.case for case in run.cases}
+    return renames((case for case, *_ in last.cases if case not in here and case in numbers), appeared)
 
 
 def _numbered(cases: Iterable[CaseResult], numbers: Mapping[CaseId, int]) -> dict[int, CaseResult]:
@@ -258,7 +276,17 @@ def notes_of(judged: Judged, *, most: int = 10) -> tuple[str, ...]:
         f"{case.case} takes {case.after_seconds:.2f} s since {case.runs} runs, {case.before_seconds:.2f} s before."
         for case in judged.slowed[:most]
     ]
+    lines += _renamed_words(judged.renamed)
     return (*lines, *judged.notes)
+
+
+def _renamed_words(moved: tuple[Rename, ...]) -> list[str]:
+    if not moved:
+        return []
+    shown = "; ".join(f"{new} was {old}" for old, new in moved[:3])
+    more = f"; and {len(moved) - 3:,} more" if len(moved) > 3 else ""
+    what = "1 case keeps its" if len(moved) == 1 else f"{len(moved):,} cases keep their"
+    return [f"{what} history under another name: {shown}{more} (`ci-itest flaky renames --undo CASE` parts them)."]
 
 
 def _first_up(words: str) -> str:

@@ -31,6 +31,8 @@ def record(
     if not run.cases:
         return "The history was not written: no case has a result."
     try:
+        if run.judged.renamed:
+            store.rename(run.judged.renamed, repository=repository, at=recorded_at)
         is_new = store.record(run, repository=repository, recorded_at=recorded_at)
     except HistoryError as error:
         return f"warning: {error.message} This run is not in the history."

@@ -188,5 +188,22 @@ quarantine = Table(
     Index("quarantine_by_repository", "repository_id"),
 )
 
-LATER_TABLES = (flaky_pages, flaky_rest, quarantine)
+renames = Table(
+    "renames",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("case_id", ForeignKey("cases.id", ondelete="CASCADE"), nullable=False),
+    Column("suite", Text, nullable=False),
+    Column("old_file", Text, nullable=False),
+    Column("old_name", Text, nullable=False),
+    Column("new_file", Text, nullable=False),
+    Column("new_name", Text, nullable=False),
+    # The last run in which it had the old name, or an earlier one.
+    Column("last_run_id", Integer, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Index("renames_by_repository", "repository_id"),
+)
+
+LATER_TABLES = (flaky_pages, flaky_rest, quarantine, renames)
 PAGE_CASES = 1024

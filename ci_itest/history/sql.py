@@ -20,11 +20,11 @@ from sqlalchemy.exc import IntegrityError
 
 from ci_itest.errors import HistoryError
 from ci_itest.flaky.state import State
-from ci_itest.history import learning, queries, rows, schema
+from ci_itest.history import learning, queries, renaming, rows, schema
 from ci_itest.history.database import WRITES, damaged, database_url, door, engine_for, give_back_space, refuse_cut_off
 from ci_itest.history.store import LAST_RUNS
 from ci_itest.model.cases import CaseId, Verdict
-from ci_itest.model.history import CaseTimings, PastFailure, PastRun, RunSummary, RunTiming, ShardAccuracy
+from ci_itest.model.history import CaseTimings, PastFailure, PastRun, RenamedCase, RunSummary, RunTiming, ShardAccuracy
 from ci_itest.model.quarantine import QuarantineEntry
 from ci_itest.model.run import Run
 
@@ -175,6 +175,20 @@ class SqlHistory:
             names = {part: rows.storable(getattr(case, part)) for part in ("suite", "file", "name")}
             ended = {"released_us": rows.to_epoch(at), "released_because": rows.storable(because)}
             return bool(connection.execute(queries.quarantine_entry(repository_id, **names).values(ended)).rowcount)
+
+    def rename(self, renames: Iterable[tuple[CaseId, CaseId]], *, repository: str, at: str) -> int:
+        with self._transaction(writes=True) as connection:
+            found = _repository_id(connection, rows.storable(repository))
+            return renaming.rename(connection, found, renames, at=at)
+
+    def renamed(self, *, repository: str) -> tuple[RenamedCase, ...]:
+        with self._reading() as connection:
+            found = connection.scalar(queries.repository(rows.storable(repository)))
+            return renaming.renamed(connection, found) if found is not None else ()
+
+    def undo_rename(self, case: CaseId, *, repository: str) -> bool:
+        with self._transaction(writes=True) as connection, self._sane():
+            return renaming.undo(connection, _repository_id(connection, rows.storable(repository)), case)
 
     def prune(self, before: str) -> int:
         """Forget the runs that started before a time (UTC, ISO 8601), and cases no run names any more.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
 from ci_itest.errors import HistoryError
 from ci_itest.flaky.state import State
 from ci_itest.model.cases import CaseId
-from ci_itest.model.history import CaseTimings, PastFailure, PastRun, RunSummary, ShardAccuracy
+from ci_itest.model.history import CaseTimings, PastFailure, PastRun, RenamedCase, RunSummary, ShardAccuracy
 from ci_itest.model.quarantine import QuarantineEntry
 from ci_itest.model.run import Run
 
@@ -93,6 +93,22 @@ class HistoryStore(Protocol):
 
     def release(self, case: CaseId, *, repository: str, because: str, at: str) -> bool:
         """Take a case out of quarantine; False when it was not there. What was is kept for an audit."""
+
+    def rename(self, renames: Iterable[tuple[CaseId, CaseId]], *, repository: str, at: str) -> int:
+        """Let cases go on under another name, results, quarantine and all; how many did.
+
+        Args:
+            renames: Old and new name; a case that is not there, or a new name that is, is left as it is.
+        """
+
+    def renamed(self, *, repository: str) -> tuple[RenamedCase, ...]:
+        """The cases that go on under another name, the newest renaming first."""
+
+    def undo_rename(self, case: CaseId, *, repository: str) -> bool:
+        """Part a case from what it was called before its last renaming; False where it had none.
+
+        The flaky model still knows them as one until it is rebuilt.
+        """
 
     def close(self) -> None:
         """Let go of files and connections; the store cannot be used afterwards."""

@@ -108,6 +108,19 @@ class PastRun:
 
 
 @dataclass(frozen=True, slots=True)
+class RenamedCase:
+    """A case that goes on under another name.
+
+    Attributes:
+        at: When that was found out, UTC ISO 8601.
+    """
+
+    old: CaseId
+    new: CaseId
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class PastFailure:
     """One recorded run in which a case failed.
 

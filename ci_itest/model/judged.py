@@ -103,6 +103,7 @@ class Judged:
         slowed: Cases whose time changed.
         notes: What a reader should know, a line each.
         is_known: Whether there was a history to judge by.
+        renamed: Cases that are taken for others that vanished: what they were called, and are.
     """
 
     causes: tuple[CaseCause, ...] = ()
@@ -111,3 +112,4 @@ class Judged:
     slowed: tuple[SlowedCase, ...] = ()
     notes: tuple[str, ...] = ()
     is_known: bool = False
+    renamed: tuple[tuple[CaseId, CaseId], ...] = ()

@@ -12,6 +12,7 @@ from ci_itest.history.sql import SqlHistory
 from ci_itest.history.store import HistoryStore
 from ci_itest.model.cases import CaseId, Outcome, Verdict
 from ci_itest.model.history import CaseTimings, RunSummary, RunTiming, ShardAccuracy
+from ci_itest.model.quarantine import QuarantineEntry
 from ci_itest.model.run import Conclusion, PhaseTime, Run
 from tests.helpers.history import (
     INCOMPLETE,
@@ -450,3 +451,62 @@ def test_the_attempts_of_the_newest_run_are_taken_together(store: HistoryStore) 
     assert found is not None
     assert found.is_complete
     assert verdicts(store) == {"test_kept": Verdict.PASSED, "test_again": Verdict.PASSED}
+
+
+OLD, NEW = CaseId("main", "tests/test_cart.py", "test_race"), CaseId("main", "tests/test_basket.py", "test_race")
+
+
+def with_a_renamed_case(store: HistoryStore) -> None:
+    """Two runs under the old name, the second of which failed, and one under the new."""
+    failed = result("test_race", Outcome.FAILED)
+    record(store, run("1", result("test_race")), run("2", failed, day=2))
+    assert store.rename([(OLD, NEW)], repository=REPOSITORY, at=RECORDED_AT) == 1
+    record(store, run("3", result("test_race", file=NEW.file), day=3))
+
+
+def test_a_renamed_case_keeps_its_results(store: HistoryStore) -> None:
+    with_a_renamed_case(store)
+
+    (timings,) = store.timings("main", repository=REPOSITORY, branches=None)
+    numbers = store.case_numbers(repository=REPOSITORY)
+    assert timings.case == NEW
+    assert len(timings.runs) == 3
+    assert list(numbers) == [NEW]
+    assert len(store.failures([numbers[NEW]])[numbers[NEW]]) == 1
+    assert [(each.old, each.new) for each in store.renamed(repository=REPOSITORY)] == [(OLD, NEW)]
+
+
+def test_renaming_is_undone_with_every_result_where_it_was(store: HistoryStore) -> None:
+    with_a_renamed_case(store)
+
+    assert store.undo_rename(NEW, repository=REPOSITORY)
+
+    timings = {each.case: len(each.runs) for each in store.timings("main", repository=REPOSITORY, branches=None)}
+    numbers = store.case_numbers(repository=REPOSITORY)
+    failures = store.failures(list(numbers.values()))
+    assert timings == {OLD: 2, NEW: 1}
+    assert [len(failures.get(numbers[case], ())) for case in (OLD, NEW)] == [1, 0]
+    assert store.renamed(repository=REPOSITORY) == ()
+    assert not store.undo_rename(NEW, repository=REPOSITORY)
+
+
+def test_a_name_that_is_taken_is_given_to_nobody_else(store: HistoryStore) -> None:
+    record(store, run("1", result("test_race"), result("test_race", file=NEW.file)))
+
+    assert store.rename([(OLD, NEW)], repository=REPOSITORY, at=RECORDED_AT) == 0
+    assert (
+        store.rename(
+            [(CaseId("main", "x.py", "y"), CaseId("main", "z.py", "y"))], repository=REPOSITORY, at=RECORDED_AT
+        )
+        == 0
+    )
+
+
+def test_a_renamed_case_stays_in_quarantine(store: HistoryStore) -> None:
+    record(store, run("1", result("test_race")))
+    entry = QuarantineEntry(OLD, "races", added_at=RECORDED_AT, expires_at=RECORDED_AT)
+    store.quarantine(entry, repository=REPOSITORY)
+
+    store.rename([(OLD, NEW)], repository=REPOSITORY, at=RECORDED_AT)
+
+    assert [each.case for each in store.quarantined(repository=REPOSITORY)] == [NEW]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from ci_itest.cli.commands.quarantine import keeper
 from ci_itest.cli.console import say
 from ci_itest.cli.judging import is_main
 from ci_itest.cli.options import settings_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @click.group("flaky", no_args_is_help=True)
@@ -33,13 +37,40 @@ def list_cases(root: Path, config_file: Path | None, assignments: tuple[str, ...
     say(f"{len(found)} suspected or flaky.")
 
 
+@command.command("renames")
+@settings_options
+@click.option("--undo", metavar="CASE", default="", help="Part this case from the one it was taken for.")
+def show_renames(root: Path, config_file: Path | None, assignments: tuple[str, ...], undo: str) -> int:
+    """Cases that keep their history under another name: what vanished when they appeared had their body's name."""
+    branch = is_main_here(root, config_file, assignments)
+    with keeper(root, config_file, assignments) as kept:
+        found = kept.store.renamed(repository=kept.repository)
+        if undo:
+            case = next((each.new for each in found if undo in (each.new.node_id, each.new.name)), None)
+            if case is None or not kept.store.undo_rename(case, repository=kept.repository):
+                say(f"{undo} was not taken for another case.")
+                return 2
+            kept.store.rebuild(repository=kept.repository, is_main=branch)
+            say(f"{case} has a history of its own.")
+            return 0
+    for each in found:
+        click.echo(f"{each.at[:10]} {each.new} was {each.old}")
+    say(f"{len(found)} under another name.")
+    return 0
+
+
 @command.command("rebuild")
 @settings_options
 def rebuild(root: Path, config_file: Path | None, assignments: tuple[str, ...]) -> None:
     """Forget what was learned and learn it anew from the recorded results."""
-    config = building.read_settings(root, config_file, assignments)
-    branch = is_main(config, building.place_of(config.root))
+    branch = is_main_here(root, config_file, assignments)
     with keeper(root, config_file, assignments) as kept:
         count = kept.store.rebuild(repository=kept.repository, is_main=branch)
         suspects = kept.store.flaky_state(repository=kept.repository).memory.suspects()
     say(f"Learned from {count} runs: {len(suspects)} cases are suspected or flaky.")
+
+
+def is_main_here(root: Path, config_file: Path | None, assignments: tuple[str, ...]) -> Callable[[str], bool]:
+    """Whether a branch is this repository's default branch."""
+    config = building.read_settings(root, config_file, assignments)
+    return is_main(config, building.place_of(config.root))

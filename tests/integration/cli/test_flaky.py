@@ -73,3 +73,17 @@ def test_releasing_what_is_not_there_is_said(project: Path) -> None:
 
     assert released.return_value == 2
     assert "test_x is not in quarantine." in released.output
+
+
+def test_a_renaming_is_shown_and_undone(project: Path) -> None:
+    race, moved = result("test_race").case, result("test_race", file="tests/test_basket.py").case
+    with SqlHistory.open(project / "history.sqlite") as store:
+        store.rename([(race, moved)], repository="shop", at=RECORDED_AT)
+    shown = invoke(project, "flaky", "renames")
+
+    undone = invoke(project, "flaky", "renames", "--undo", moved.node_id)
+
+    assert f"{moved} was {race}" in shown.stdout
+    assert "has a history of its own" in undone.output
+    assert str(race) in invoke(project, "flaky", "list").stdout
+    assert invoke(project, "flaky", "renames").stdout == ""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ci_itest.flows.judge import judge, main_branch
+from ci_itest.flows.judge import judge, main_branch, notes_of, with_judgement
 from ci_itest.flows.record import record
 from ci_itest.history.sql import SqlHistory
 from ci_itest.history.store import HistoryStore
@@ -17,7 +17,7 @@ from ci_itest.model.cases import CaseResult, Outcome
 from ci_itest.model.judged import CaseCause, CauseKind, FlakyStatus, Judged
 from ci_itest.model.run import Run
 from ci_itest.wire import decode_document, encode_document
-from tests.helpers.history import REPOSITORY, result, run
+from tests.helpers.history import INCOMPLETE, REPOSITORY, result, run
 
 FAILED, PASSED = Outcome.FAILED, Outcome.PASSED
 IS_MAIN = main_branch("main")
@@ -211,3 +211,24 @@ def test_the_default_branch_goes_by_its_usual_names_where_it_is_unknown() -> Non
     assert main_branch("")("master")
     assert not main_branch("trunk")("master")
     assert main_branch("trunk")("trunk")
+
+
+def test_a_case_that_moved_to_another_file_keeps_its_history(store: HistoryStore) -> None:
+    moved = result("TestCart::test_race", FAILED, PASSED, file="tests/test_basket.py")
+    number = store.case_numbers(repository=REPOSITORY)[result("test_race").case]
+    made = one_run(60, moved, result("test_old", FAILED, FAILED))
+    judged = judge(made, store=store, repository=REPOSITORY, is_main=IS_MAIN)
+
+    keep(store, with_judgement(made, judged))
+
+    assert judged.renamed == ((result("test_race").case, moved.case),)
+    assert any("TestCart::test_race was tests/test_cart.py::test_race" in note for note in notes_of(judged))
+    assert next(cause for cause in judged.causes if cause.case == moved.case).cause is CauseKind.FLAKY
+    assert store.case_numbers(repository=REPOSITORY)[moved.case] == number
+
+
+def test_a_case_of_a_run_that_is_not_whole_has_moved_nowhere(store: HistoryStore) -> None:
+    moved = result("TestCart::test_race", file="tests/test_basket.py")
+    made = replace(one_run(60, moved), findings=INCOMPLETE)
+
+    assert judge(made, store=store, repository=REPOSITORY, is_main=IS_MAIN).renamed == ()
