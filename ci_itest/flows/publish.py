@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ci_itest.errors import ExitCode
@@ -63,6 +63,7 @@ def publish(
     bypass_reason: str = "",
     base: Base | None = None,
     fails_on_new_only: bool = False,
+    templates: Mapping[str, str] | None = None,
 ) -> Published:
     """Write the report's files into a folder: report.html, comment.md, summary.md, junit.xml, ctrf.json,
     run.json, badge.svg.
@@ -73,6 +74,7 @@ def publish(
         bypass_reason: Who let the suite be skipped and by which rule; "" when it ran.
         base: An earlier run of the base branch to compare with.
         fails_on_new_only: Whether failures that a complete base has too let the run pass.
+        templates: The user's own by name; what is wrong with one is said in the report, and ours is used.
 
     Raises:
         FileError: The folder cannot be written to.
@@ -87,15 +89,16 @@ def publish(
         base=base,
         fails_on_new_only=fails_on_new_only,
     )
+    view, own = with_templates(view, templates or {})
     published = Published(
         page=folder / "report.html",
-        comment=comment(view, key=key),
-        summary=summary(view),
+        comment=comment(view, key=key, overrides=own),
+        summary=summary(view, overrides=own),
         annotations=inline_annotations(view),
         view=view,
         is_quiet=says_nothing_new(view),
     )
-    write_whole(published.page, html_report(view).encode())
+    write_whole(published.page, html_report(view, overrides=own).encode())
     write_whole(folder / "comment.md", published.comment.encode())
     write_whole(folder / "summary.md", published.summary.encode())
     write_whole(folder / "junit.xml", run_junit_xml(run))
@@ -103,6 +106,16 @@ def publish(
     write_whole(folder / "badge.svg", badge(title, view.conclusion, view.counts).encode())
     write_document(folder / "run.json", run)
     return published
+
+
+def with_templates(view: ReportView, templates: Mapping[str, str]) -> tuple[ReportView, Mapping[str, str]]:
+    """The user's templates that can be used, and the view with what is wrong with the others."""
+    if not templates:
+        return view, {}
+    from ci_itest.flows.user_templates import usable
+
+    found = usable(templates, view)
+    return replace(view, notes=(*found.troubles, *view.notes)), found.texts
 
 
 def logs_of_failures(run: Run) -> Mapping[CaseId, Sequence[ServiceLog]]:

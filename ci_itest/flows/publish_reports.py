@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci_itest.errors import FileError
-from ci_itest.flows.publish import Published
+from ci_itest.flows.publish import Published, with_templates
 from ci_itest.junit.merged import MergedSource, merged_junit
 from ci_itest.model.run import Conclusion
 from ci_itest.reporting.badge import badge
@@ -66,6 +66,7 @@ def publish_reports(
     formats: Collection[ReportFormat] = tuple(ReportFormat),
     base: Base | None = None,
     fails_on_new_only: bool = False,
+    templates: Mapping[str, str] | None = None,
 ) -> Published:
     """Write the report of merged files into a folder.
 
@@ -75,6 +76,7 @@ def publish_reports(
         formats: What to write.
         base: An earlier run to compare with.
         fails_on_new_only: Whether failures that the base has too let the run pass.
+        templates: The user's own by name.
 
     Raises:
         FileError: The folder cannot be written to.
@@ -89,9 +91,10 @@ def publish_reports(
         base=base,
         fails_on_new_only=fails_on_new_only,
     )
-    comment_text, summary_text = comment(view, key=key), summary(view)
+    view, own = with_templates(view, templates or {})
+    comment_text, summary_text = comment(view, key=key, overrides=own), summary(view, overrides=own)
     writers: dict[ReportFormat, Callable[[], Iterable[bytes]]] = {
-        ReportFormat.PAGE: lambda: [html_report(view).encode()],
+        ReportFormat.PAGE: lambda: [html_report(view, overrides=own).encode()],
         ReportFormat.COMMENT: lambda: [comment_text.encode()],
         ReportFormat.SUMMARY: lambda: [summary_text.encode()],
         ReportFormat.JUNIT: lambda: merged_junit(_sources(merged), name=title),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ci_itest.model.quarantine import QuarantineEntry
@@ -122,6 +123,7 @@ class Plan:
         root: Folder of the settings inside the repository, "" for its top; files are relative to it.
         report: How the run is to be shown; the report job checks nothing out, so it has no settings of its own.
         quarantine: Cases whose failures do not count in this run; no part of the digest.
+        templates: Text of the user's own templates by name, as the base commit has them.
     """
 
     run_id: str
@@ -133,6 +135,7 @@ class Plan:
     root: str = ""
     report: ReportSettings = field(default_factory=ReportSettings)
     quarantine: tuple[QuarantineEntry, ...] = ()
+    templates: Mapping[str, str] = field(default_factory=dict)
 
     def suite(self, name: str) -> SuitePlan | None:
         return next((suite for suite in self.suites if suite.suite == name), None)

@@ -160,6 +160,7 @@ class ReportSettings:
         "problems", "Pull-request comment: when something is wrong (and while one exists), always, or never."
     )
     check: bool = _setting(False, "Also a check run with the failures at their lines (needs checks: write).")
+    templates: str = _setting("", "Folder of your own report.html.j2, comment.md.j2 and summary.md.j2; empty: ours.")
     fail_on: Literal["failures", "new-failures"] = _setting(
         "failures", "new-failures: what fails in the base branch's newest complete run too lets the run pass."
     )

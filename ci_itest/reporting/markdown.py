@@ -100,6 +100,9 @@ def comment(view: ReportView, *, key: str, overrides: Mapping[str, str] | None =
     marker = comment_marker(key)
     for room in _STEPS:
         text = _render("comment.md.j2", view, marker=marker, room=room, overrides=overrides)
+        if not text.startswith(marker):
+            # A user's template may leave it out, and then no later run would find the comment.
+            text = f"{marker}\n{text}"
         # GitHub's limit is written in characters and has been seen to be counted in UTF-16 units.
         if _utf16_length(text) <= COMMENT_CHARACTERS:
             return text

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 OURS = "ci-itest"
 """Folder under which a user's template finds the ones it replaces: `{% extends "ci-itest/comment.md.j2" %}`."""
 
+_THEIRS = "the user's "
+"""Stands before the names of a user's templates in tracebacks."""
+
 
 class TemplateTroubleError(SettingsError):
     """A user's template cannot be used.
@@ -81,13 +84,14 @@ def render_markdown(name: str, values: Mapping[str, object], *, overrides: Mappi
 def _render(kind: str, name: str, values: Mapping[str, object], overrides: Mapping[str, str]) -> str:
     if not overrides:
         return _own_environment(kind).get_template(name).render(values)
-    from jinja2 import ChoiceLoader, DictLoader, PrefixLoader, TemplateError
+    from jinja2 import ChoiceLoader, FunctionLoader, PrefixLoader, TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     ours = _loader()
     environment = _prepared(kind, ImmutableSandboxedEnvironment(**_options(kind)))
     # The prefix lets a user's comment.md.j2 extend the one it replaces.
-    environment.loader = ChoiceLoader([DictLoader(dict(overrides)), ours, PrefixLoader({OURS: ours})])
+    theirs = FunctionLoader(lambda wanted: (overrides[wanted], _THEIRS + wanted, None) if wanted in overrides else None)
+    environment.loader = ChoiceLoader([theirs, ours, PrefixLoader({OURS: ours})])
     try:
         return environment.get_template(name).render(values)
     except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
@@ -103,13 +107,9 @@ def _place(error: BaseException, name: str, overrides: Mapping[str, str]) -> tup
         return (error.name if error.name and error.name in overrides else name), error.lineno
     found = (name, 0)
     for frame, line in traceback.walk_tb(error.__traceback__):
-        # Jinja rewrites the frames of templates: their code's file is "<template>" and their lines are the template's.
-        template = frame.f_globals.get("__jinja_template__")
-        if template is not None and template.name in overrides:
-            found = (
-                template.name,
-                line if frame.f_code.co_filename == "<template>" else template.get_corresponding_lineno(line),
-            )
+        # Jinja puts frames into the traceback whose file and line are the template's.
+        if frame.f_code.co_filename.startswith(_THEIRS):
+            found = (frame.f_code.co_filename.removeprefix(_THEIRS), line)
     return found
 
 

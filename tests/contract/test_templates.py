@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from ci_itest.flows.user_templates import REPLACEABLE, usable
 from ci_itest.model.run import Run
+from ci_itest.reporting.comparison import ChangeView
+from ci_itest.reporting.failures import CaseView, CauseView, FindingView, NamedCount
+from ci_itest.reporting.headline import Counts
 from ci_itest.reporting.html import HtmlPage, html_report
-from ci_itest.reporting.markdown import MarkdownPage, comment, shard_summary, summary
+from ci_itest.reporting.markdown import MarkdownPage, Room, comment, shard_summary, summary
+from ci_itest.reporting.shards import ServiceView, ShardView
 from ci_itest.reporting.templates import template_folder, template_text
-from ci_itest.reporting.view import Links, ReportView, ServiceLog, report_view
+from ci_itest.reporting.view import Fact, Links, ReportView, ServiceLog, report_view
 from tests.helpers.runs import AT, EVERY_RUN, LINKS, failing_run, run, shard
 
 TEMPLATES = sorted(path.name for path in template_folder().glob("*.*"))
@@ -85,3 +92,71 @@ def test_every_phase_and_verdict_of_the_page_has_its_colour() -> None:
     kinds = {phase.kind for one in view.shards for phase in one.phases}
 
     assert all(f".{kind} {{ fill:" in style for kind in (*kinds, "other", "planned"))
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "templates.md"
+VALUES: tuple[tuple[str, str, type], ...] = (
+    ("`view`, in all templates", "view", ReportView),
+    ("`page`, in report.html.j2", "page", HtmlPage),
+    ("`page`, in comment.md.j2 and summary.md.j2", "page", MarkdownPage),
+    ("`room`, in comment.md.j2 and summary.md.j2", "room", Room),
+    ("an entry of `view.causes`", "cause", CauseView),
+    ("a case: `cause.first`, `cause.cases`, `view.recovered`, `view.slowest` …", "case", CaseView),
+    ("an entry of `view.findings`", "finding", FindingView),
+    ("an entry of `view.shards`", "shard", ShardView),
+    ("an entry of `view.services`", "service", ServiceView),
+    ("an entry of `view.changes`", "change", ChangeView),
+    ("an entry of `view.missing`, `view.skipped`, `finding.groups`", "group", NamedCount),
+    ("`view.counts`", "counts", Counts),
+    ("an entry of `view.facts`", "fact", Fact),
+)
+
+
+def meanings(of: type) -> dict[str, str]:
+    """What the docstring says of each attribute."""
+    _, _, listed = inspect.cleandoc(of.__doc__ or "").partition("Attributes:\n")
+    entries = re.findall(r"^    (\w+): (.+?)(?=^    \w|\Z)", listed, re.MULTILINE | re.DOTALL)
+    return {name: " ".join(words.split()) for name, words in entries}
+
+
+def values_table(title: str, name: str, of: type) -> str:
+    known = meanings(of)
+    rows = [
+        f"| `{name}.{field.name}` | {known.get(field.name, '').replace('|', chr(92) + '|')} |" for field in fields(of)
+    ]
+    return "\n".join([f"### {title}", "", "| value | |", "| --- | --- |", *rows])
+
+
+def blocks_table() -> str:
+    rows = []
+    for name in REPLACEABLE:
+        blocks = re.findall(r"{% block (\w+) %}", template_text(name))
+        rows.append(f"| `{name}` | {', '.join(f'`{block}`' for block in blocks)} |")
+    return "\n".join(["## Blocks", "", "| template | blocks, in order |", "| --- | --- |", *rows])
+
+
+@pytest.mark.parametrize("part", ["blocks", "values"])
+def test_the_page_on_templates_lists_what_they_are_given(part: str, update_golden: bool) -> None:
+    values = "\n\n".join(["## Values", *(values_table(*entry) for entry in VALUES)])
+    wanted = blocks_table() if part == "blocks" else values
+    between = re.compile(rf"(<!-- {part} -->\n).*?(<!-- /{part} -->)", re.DOTALL)
+    if update_golden:
+        text = DOCS.read_text()
+        DOCS.write_text(between.sub(lambda found: f"{found[1]}{wanted}\n{found[2]}", text))
+
+    found = between.search(DOCS.read_text())
+
+    assert found is not None
+    assert found[0] == f"<!-- {part} -->\n{wanted}\n<!-- /{part} -->"
+
+
+@pytest.mark.parametrize("name", REPLACEABLE)
+def test_each_block_can_be_replaced_by_itself(name: str) -> None:
+    view = next(views(failing_run()))
+
+    for block in re.findall(r"{% block (\w+) %}", template_text(name)):
+        mine = f'{{% extends "ci-itest/{name}" %}}{{% block {block} %}}Words of the team.{{% endblock %}}'
+        found = usable({name: mine}, view)
+
+        assert found.troubles == ()
+        assert list(found.texts) == [name]

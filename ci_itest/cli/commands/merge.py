@@ -12,6 +12,7 @@ from ci_itest.cli.checking import make_check, report_api
 from ci_itest.cli.console import say
 from ci_itest.cli.judging import is_main, judged_run, look_after_quarantine
 from ci_itest.cli.options import settings_options
+from ci_itest.cli.templates import user_templates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,7 +131,15 @@ def command(
         record_run(run, config, place)
     run, compared = _with_base(run, config, place, paths=base) if not bypass_reason else (run, None)
     report = _failing_on(report, fail_on)
-    published = finish(run, report=report, place=place, folder=out, bypass_reason=bypass_reason, base=compared)
+    published = finish(
+        run,
+        report=report,
+        place=place,
+        folder=out,
+        bypass_reason=bypass_reason,
+        base=compared,
+        templates=_planned_templates(plan_file),
+    )
     click.echo(published.page)
     return published.exit_code
 
@@ -173,6 +182,7 @@ def _merge_files(
         links=_links(place, replay_target=""),
         formats=tuple(map(ReportFormat, formats)) or tuple(ReportFormat),
         base=read_base(base) if base else None,
+        templates=user_templates(report, root, place),
         fails_on_new_only=report.fail_on == "new-failures",
     )
     _say_findings(merged.run)
@@ -209,6 +219,18 @@ def _with_base(run: Run, config: Config, place: Place, *, paths: tuple[Path, ...
         branch = config.settings.history.default_branch if place.context is None else base_branch(place.context)
         found = base_run(store, repository=place.repository, branch=branch, run_id=run.run_id)
     return (run if found.base else replace(run, notes=(*run.notes, found.why_none))), found.base
+
+
+def _planned_templates(plan_file: Path) -> Mapping[str, str]:
+    from ci_itest.errors import CiItestError
+    from ci_itest.model.plan import Plan
+    from ci_itest.wire import read_document
+
+    try:
+        plan = read_document(plan_file, Plan)
+    except CiItestError:  # said already where the run was merged, or bypassed and there is none
+        return {}
+    return plan.templates
 
 
 def _say_findings(run: Run) -> None:
@@ -277,6 +299,7 @@ def finish(
     bypass_reason: str = "",
     replay_target: str = "",
     base: Base | None = None,
+    templates: Mapping[str, str] | None = None,
 ) -> Published:
     """Write the run's report and tell GitHub where there is one."""
     from ci_itest.flows.publish import outputs_of, publish
@@ -291,6 +314,7 @@ def finish(
         bypass_reason=bypass_reason,
         base=base,
         fails_on_new_only=report.fail_on == "new-failures",
+        templates=templates,
     )
     api = report_api(place)
     comment_url = _comment(published, run, report, place, api=api)

@@ -13,6 +13,7 @@ from ci_itest.cli.console import say
 from ci_itest.cli.deciding import Judge
 from ci_itest.cli.judging import with_planned_quarantine
 from ci_itest.cli.options import settings_options
+from ci_itest.cli.templates import user_templates
 
 if TYPE_CHECKING:
     from ci_itest.cli.building import Place
@@ -105,6 +106,8 @@ def _show_what_if(config: Config, place: Place, *, price: float) -> int:
 
 
 def new_plan(config: Config, place: Place, *, run_id: str) -> Plan:
+    from dataclasses import replace
+
     from ci_itest.flows.plan import make_plan
     from ci_itest.runners.registry import runner_named
 
@@ -114,7 +117,8 @@ def new_plan(config: Config, place: Place, *, run_id: str) -> Plan:
             runner_named=runner_named,
             known=lambda suite: _known(store, suite, config, place),
         )
-        return with_planned_quarantine(plan, store, config, place)
+        plan = with_planned_quarantine(plan, store, config, place)
+    return replace(plan, templates=user_templates(config.settings.report, config.root, place))
 
 
 def _request(config: Config, place: Place, *, run_id: str) -> PlanRequest:

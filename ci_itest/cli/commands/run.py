@@ -85,7 +85,14 @@ def command(
     run = judged_run(run, config, place, plan_file=folder.plan)
     record_run(run, config, place)
     target = str(_shown(folder.path))
-    published = finish(run, report=report_settings, place=place, folder=out or folder.report, replay_target=target)
+    published = finish(
+        run,
+        report=report_settings,
+        place=place,
+        folder=out or folder.report,
+        replay_target=target,
+        templates=plan.templates,
+    )
     _tell(published.view)
     click.echo(_shown(published.page))
     return published.exit_code

@@ -91,3 +91,16 @@ def test_without_a_run_of_main_every_failure_counts_and_the_report_says_why(root
 def test_a_run_of_main_is_not_its_own_base(root: Path) -> None:
     assert exit_code_of(root, "main", "1", broken="old") == 1
     assert NO_RUN in report(root)
+
+
+def test_a_template_of_the_repository_travels_in_the_plan_and_shapes_the_summary(root: Path) -> None:
+    write_files(root, {"own/summary.md.j2": "{{ view.counts.passed }} passed, say we"})
+    (root / "ci-itest.toml").write_text(SETTINGS + 'templates = "own"\n')
+    assert ci_itest("plan", "--out", ".ci-itest/plan.json", root=root)[0] == 0
+    ci_itest("run-shard", "--shard", "1", "--bundle", ".ci-itest/bundles/ci-itest-main-1-a1", root=root)
+    write_files(root, {"own/summary.md.j2": "changed since"})
+
+    code, output = ci_itest("merge", root=root)
+
+    assert code == 0, output
+    assert report(root) == "2 passed, say we\n"

@@ -136,3 +136,18 @@ def test_with_github_away_the_suite_runs_and_says_why(github: GitHub, repository
     assert code == 0, output
     assert outputs["run"] == "true"
     assert "403 Blocked" in outputs["reason"]
+
+
+def test_the_report_templates_of_a_pull_request_are_those_of_its_base(github: GitHub, repository: Path) -> None:
+    settings = BASE + '[report]\ntemplates = "own"\nfail_on = "new-failures"\n'
+    github.file("ci-itest.toml", settings)
+    github.file("own/comment.md.j2", "as it was")
+    (repository / "ci-itest.toml").write_text(settings.replace("new-failures", "failures"))
+    write_files(repository, {"own/comment.md.j2": "all is well", "own/summary.md.j2": "all is well"})
+
+    code, output, _ = asked(github, repository, "plan", "--decide", "--out", "plan.json")
+
+    assert code == 0, output
+    plan = json.loads((repository / "plan.json").read_text())
+    assert plan["templates"] == {"comment.md.j2": "as it was"}
+    assert plan["report"]["fail_on"] == "new-failures"
