@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ COMMENT_CHARACTERS = 60_000
 
 SUMMARY_BYTES = 900 * 1024
 """GitHub drops a whole job summary above 1 MiB."""
+
+_FENCE = re.compile(r" *(`{3,}|~{3,})")
 
 _SIGNS = {
     Conclusion.SUCCESS: "✅",
@@ -131,7 +134,24 @@ def _render(name: str, view: ReportView, *, marker: str, room: Room, overrides: 
         room=room,
         more_url=view.links.report_url or view.links.run_url,
     )
-    return render_markdown(name, {"page": page, "view": view, "room": room}, overrides=overrides).strip() + "\n"
+    return _tidy(render_markdown(name, {"page": page, "view": view, "room": room}, overrides=overrides))
+
+
+def _tidy(text: str) -> str:
+    """One blank line where templates left several, none at the end of a line; what stands in a fence is left alone."""
+    kept: list[str] = []
+    fence = ""
+    for line in text.strip().split("\n"):
+        if fence:
+            fence = "" if line.strip() == fence else fence
+            kept.append(line)
+            continue
+        if match := _FENCE.match(line):
+            fence = match[1]
+        line = line.rstrip()
+        if line or kept[-1:] != [""]:
+            kept.append(line)
+    return "\n".join(kept) + "\n"
 
 
 def _utf16_length(text: str) -> int:

@@ -27,6 +27,7 @@ from ci_itest.reporting.failures import (
     slowest,
 )
 from ci_itest.reporting.headline import Advice, Counts, advice, evidence, headline, result_counts_words, verdict_words
+from ci_itest.reporting.legs import LegsView, legs_view
 from ci_itest.reporting.links import Links
 from ci_itest.reporting.shards import (
     ServiceView,
@@ -76,6 +77,7 @@ class ReportView:
         shard_labels: By suite and index; of merged files their names.
         base: The run this one was compared with, in words; "" when it was compared with none.
         changes: What changed since, most urgent first.
+        legs: Tests of a build matrix, a column for each file; None where no test stands in two files.
         part_word: What the labels name, "shard"; "" where they speak for themselves.
     """
 
@@ -118,6 +120,7 @@ class ReportView:
     part_word: str
     base: str
     changes: tuple[ChangeView, ...]
+    legs: LegsView | None = None
 
 
 def report_view(
@@ -235,6 +238,7 @@ def report_view(
         part_word=part_word,
         base=comparison.base_words if comparison else "",
         changes=change_views(comparison) if comparison else (),
+        legs=legs_view(cases) if file_labels is not None else None,
     )
 
 

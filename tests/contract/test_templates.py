@@ -16,6 +16,7 @@ from ci_itest.reporting.comparison import ChangeView
 from ci_itest.reporting.failures import CaseView, CauseView, FindingView, NamedCount
 from ci_itest.reporting.headline import Counts
 from ci_itest.reporting.html import HtmlPage, html_report
+from ci_itest.reporting.legs import LegCell, LegRow, LegsView
 from ci_itest.reporting.markdown import MarkdownPage, Room, comment, shard_summary, summary
 from ci_itest.reporting.shards import ServiceView, ShardView
 from ci_itest.reporting.templates import template_folder, template_text
@@ -107,6 +108,9 @@ VALUES: tuple[tuple[str, str, type], ...] = (
     ("an entry of `view.services`", "service", ServiceView),
     ("an entry of `view.changes`", "change", ChangeView),
     ("an entry of `view.missing`, `view.skipped`, `finding.groups`", "group", NamedCount),
+    ("`view.legs`", "legs", LegsView),
+    ("an entry of `view.legs.rows`", "row", LegRow),
+    ("an entry of `row.cells`", "cell", LegCell),
     ("`view.counts`", "counts", Counts),
     ("an entry of `view.facts`", "fact", Fact),
 )
