@@ -63,7 +63,7 @@ class Patience:
     """
 
     attempt_seconds: float = 5.0
-    trouble_seconds: float = 8.0
+    trouble_seconds: float = 7.0
     limit_seconds: float = 120.0
     download_seconds: float = 120.0
     calls: int = 10_000

@@ -64,7 +64,8 @@ def is_there() -> bool:
     """Whether this machine has GitHub's chain."""
     if shutil.which("ruby") is None:
         return False
-    return subprocess.run(["ruby", "-e", 'require "html/pipeline"; HTML::Pipeline::SanitizationFilter; HTML::Pipeline::MarkdownFilter'], capture_output=True, check=False).returncode == 0
+    needed = 'require "html/pipeline"; HTML::Pipeline::SanitizationFilter; HTML::Pipeline::MarkdownFilter'
+    return subprocess.run(["ruby", "-e", needed], capture_output=True, check=False).returncode == 0
 
 
 def rendered(texts: Sequence[str]) -> list[dict[str, object]]:
