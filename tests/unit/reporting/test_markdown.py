@@ -239,6 +239,6 @@ def test_a_long_list_of_lost_files_is_folded() -> None:
 def test_blank_lines_of_a_failure_stay_and_those_of_templates_do_not() -> None:
     text = comment(view(run(cases=[failed("a", "broken here", output="one\n\n\n\ntwo")])), key="k")
 
-    outside = "".join(part for number, part in enumerate(text.split("```")) if number % 2 == 0)
+    outside = "a fence".join(part for number, part in enumerate(text.split("```")) if number % 2 == 0)
     assert "\n\n\n" not in outside
     assert "one\n\n\n\ntwo" in text
