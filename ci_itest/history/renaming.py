@@ -17,7 +17,7 @@ from ci_itest.model.history import RenamedCase
 def rename(connection: Connection, repository_id: int, pairs: Iterable[tuple[CaseId, CaseId]], *, at: str) -> int:
     """Give cases their new names; how many there were. One that is not there, or a name that is taken, is left."""
     last_run = connection.scalar(select(func.max(runs.c.id)).where(runs.c.repository_id == repository_id)) or 0
-    known = dict(connection.execute(queries.case_ids(repository_id)).all())
+    known: dict[bytes, int] = dict(connection.execute(queries.case_ids(repository_id)).all())
     count = 0
     for old, new in pairs:
         number = known.get(rows.case_digest(old))
@@ -82,7 +82,7 @@ def undo(connection: Connection, repository_id: int, case: CaseId) -> bool:
 def _number(connection: Connection, repository_id: int, case: CaseId) -> int:
     """The number of a case, which is made where there is none."""
     digest = rows.case_digest(case)
-    known = dict(connection.execute(queries.case_ids(repository_id)).all())
+    known: dict[bytes, int] = dict(connection.execute(queries.case_ids(repository_id)).all())
     if digest not in known:
         connection.execute(insert(cases), rows.case_rows({digest: case}, repository_id=repository_id))
         known = dict(connection.execute(queries.case_ids(repository_id)).all())

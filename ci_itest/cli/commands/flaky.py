@@ -59,6 +59,46 @@ def show_renames(root: Path, config_file: Path | None, assignments: tuple[str, .
     return 0
 
 
+@command.command("hunt")
+@settings_options
+@click.argument("cases", nargs=-1, metavar="[CASES]...")
+@click.option("--for", "time", default="10m", show_default=True, help="After which no probe begins any more.")
+@click.option("--rounds", type=click.IntRange(min=0), default=0, help="Rounds at most.  [default: while there is time]")
+@click.option("--from-commit", is_flag=True, help="Hunt the cases of the commit's Attempt-To-Fix trailers, or none.")
+def hunt(
+    root: Path,
+    config_file: Path | None,
+    assignments: tuple[str, ...],
+    cases: tuple[str, ...],
+    time: str,
+    rounds: int,
+    from_commit: bool,
+) -> int:
+    """Run suspects again and again: alone, among their file's cases, reversed, on a busy machine.
+
+    Without CASES: all that are suspected, flaky or in quarantine. The results enter the history, so that the model
+    learns from them. Exit code: 1 when one of the CASES failed.
+    """
+    from ci_itest.cli.commands.hunting import hunted, named_by_commit
+    from ci_itest.errors import UsageError
+    from ci_itest.model.settings import Seconds
+
+    try:
+        seconds = Seconds.parse(time)
+    except ValueError as error:
+        raise UsageError(f"--for: {error}") from error
+    config = building.read_settings(root, config_file, assignments)
+    if from_commit:
+        cases = (*cases, *named_by_commit(config.root))
+        if not cases:
+            say("The commit has no Attempt-To-Fix trailer.")
+            return 0
+    with keeper(root, config_file, assignments) as kept:
+        return hunted(
+            kept, config, building.place_of(config.root), names=cases, seconds=float(seconds), most_rounds=rounds
+        )
+
+
 @command.command("rebuild")
 @settings_options
 def rebuild(root: Path, config_file: Path | None, assignments: tuple[str, ...]) -> None:
