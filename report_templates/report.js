@@ -323,6 +323,8 @@
     addEventListener("resize", draw);
     addEventListener("hashchange", recall);
     byId("tools").hidden = false;
+    // As high as its rows where they are few; never changed by a search, which would move all that stands below.
+    list.style.height = "min(" + (Math.max(total, 2) * rowHeight() + 2) + "px, 62vh, 620px)";
     list.hidden = false;
     if (!recall()) choose();
     // The first key pressed must not wait for 100,000 names.

@@ -206,7 +206,7 @@ def evidence(
 def _retries(failures: Sequence[CaseResult]) -> str:
     tried = [result for result in failures if len(result.attempts) > 1]
     if not tried:
-        return "Nothing was tried again, so a flaky test cannot be told from a broken one."
+        return "No failure was tried again, so a flaky test cannot be told from a broken one."
     lasting = sum(all(attempt.outcome.is_bad for attempt in result.attempts) for result in tried)
     if lasting != len(failures):
         return f"{number(lasting)} of {plural(len(failures), 'failure')} came back on every attempt."

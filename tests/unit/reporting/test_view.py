@@ -119,7 +119,7 @@ def test_failures_on_one_shard_alone_point_at_its_services() -> None:
 
 def test_failures_that_were_not_retried_say_so() -> None:
     assert view(run(cases=[failed("a")])).evidence[0] == (
-        "Nothing was tried again, so a flaky test cannot be told from a broken one."
+        "No failure was tried again, so a flaky test cannot be told from a broken one."
     )
 
 
