@@ -90,6 +90,7 @@ def publish_reports(
         file_labels=merged.labels,
         base=base,
         fails_on_new_only=fails_on_new_only,
+        file_folders=_folders(merged, seen_from=folder),
     )
     view, own = with_templates(view, templates or {})
     comment_text, summary_text = comment(view, key=key, overrides=own), summary(view, overrides=own)
@@ -112,6 +113,15 @@ def publish_reports(
         view=view,
         is_quiet=_is_quiet(view),
     )
+
+
+def _folders(merged: MergedReports, *, seen_from: Path) -> dict[int, str]:
+    """Where each file lies, as an address relative to the report's folder."""
+    page = seen_from.resolve()
+    return {
+        number: os.path.relpath(report.path.parent.resolve(), page).replace(os.sep, "/")
+        for number, report in enumerate(merged.reports, start=1)
+    }
 
 
 def _is_quiet(view: ReportView) -> bool:

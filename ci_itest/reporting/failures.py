@@ -10,6 +10,7 @@ from ci_itest.model.cases import Attempt, CaseId, CaseResult, Outcome
 from ci_itest.model.judged import CaseCause
 from ci_itest.model.run import Finding
 from ci_itest.model.table import CaseTable
+from ci_itest.reporting.attachments import Attachment, attachments_of
 from ci_itest.reporting.causes import Cause, failure_message
 from ci_itest.reporting.excerpt import excerpt
 from ci_itest.reporting.links import Links, file_url, replay_command
@@ -66,6 +67,7 @@ class CaseView:
         logs: What the services wrote meanwhile.
         replay: Command that runs the case again; "" when there is none.
         why: Whose fault the failure is and what speaks for it; "" when it was not judged.
+        attachments: Files that the case left (screenshots, traces).
     """
 
     key: str
@@ -86,6 +88,7 @@ class CaseView:
     replay: str = ""
     part: str = ""
     why: str = ""
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def short_name(self) -> str:
@@ -163,6 +166,7 @@ class CaseContext:
     replay_target: str
     part_word: str = "shard"
     judged: Mapping[CaseId, CaseCause] = field(default_factory=dict)
+    folders: Mapping[int, str] = field(default_factory=dict)
 
     def why(self, case: CaseId) -> str:
         cause = self.judged.get(case)
@@ -209,6 +213,7 @@ def case_view(result: CaseResult, context: CaseContext) -> CaseView:
         replay=replay_command(context.replay_target, suite=case.suite, shard=result.shard, only=case),
         part=context.part(context.labels.get((case.suite, result.shard), "")),
         why=context.why(case),
+        attachments=attachments_of(result, folder=context.folders.get(result.shard)),
     )
 
 

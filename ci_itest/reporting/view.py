@@ -135,6 +135,7 @@ def report_view(
     file_labels: Mapping[tuple[str, int], str] | None = None,
     base: Base | None = None,
     fails_on_new_only: bool = False,
+    file_folders: Mapping[int, str] | None = None,
 ) -> ReportView:
     """What people are shown of a run.
 
@@ -146,6 +147,7 @@ def report_view(
         table: The run's cases where they do not stand in the run itself.
         base: An earlier run of the base branch to compare with.
         fails_on_new_only: Whether failures that the complete base has too let the run pass.
+        file_folders: Where those files lie, seen from the page, by number; their cases' attachments lie beside them.
         file_labels: Names of the files that a run without shards was merged from, by suite and number.
     """
     links = links or Links()
@@ -164,6 +166,7 @@ def report_view(
         replay_target=replay_target,
         part_word=part_word,
         judged={cause.case: cause for cause in run.judged.causes},
+        folders=file_folders or {},
     )
     verdicts = {verdict: cases.with_verdict(verdict) for verdict in Verdict if verdict is not Verdict.PASSED}
     failures = verdicts[Verdict.FAILED]

@@ -12,6 +12,7 @@ import pytest
 
 from ci_itest.flows.user_templates import REPLACEABLE, usable
 from ci_itest.model.run import Run
+from ci_itest.reporting.attachments import Attachment
 from ci_itest.reporting.comparison import ChangeView
 from ci_itest.reporting.failures import CaseView, CauseView, FindingView, NamedCount
 from ci_itest.reporting.headline import Counts
@@ -108,6 +109,7 @@ VALUES: tuple[tuple[str, str, type], ...] = (
     ("an entry of `view.services`", "service", ServiceView),
     ("an entry of `view.changes`", "change", ChangeView),
     ("an entry of `view.missing`, `view.skipped`, `finding.groups`", "group", NamedCount),
+    ("an entry of `case.attachments`", "file", Attachment),
     ("`view.legs`", "legs", LegsView),
     ("an entry of `view.legs.rows`", "row", LegRow),
     ("an entry of `row.cells`", "cell", LegCell),
