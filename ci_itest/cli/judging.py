@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ci_itest.config.reader import Config
     from ci_itest.flows.quarantine import Keeper
     from ci_itest.history.store import HistoryStore
+    from ci_itest.model.judged import FlakyCase
     from ci_itest.model.plan import Plan
     from ci_itest.model.quarantine import QuarantineEntry
     from ci_itest.model.run import Run
@@ -31,7 +33,15 @@ def judged_run(run: Run, config: Config, place: Place, *, plan_file: Path) -> Ru
         return run
     with building.history(config, place) as store:
         judged = judge(run, store=store, repository=place.repository, is_main=is_main(config, place))
-    return with_quarantine(with_judgement(run, judged), _planned_quarantine(plan_file), at=run.started_at)
+    entries = _planned_quarantine(plan_file)
+    judged = replace(judged, quarantine=entries, flaky=_owned(judged.flaky, codeowners_of(config.root)))
+    return with_quarantine(with_judgement(run, judged), entries, at=run.started_at)
+
+
+def _owned(cases: tuple[FlakyCase, ...], codeowners: str) -> tuple[FlakyCase, ...]:
+    from ci_itest.flaky.owners import owner_of
+
+    return tuple(replace(case, owner=owner_of(case.case.file, codeowners)) for case in cases) if codeowners else cases
 
 
 def _planned_quarantine(plan_file: Path) -> tuple[QuarantineEntry, ...]:
@@ -47,8 +57,6 @@ def _planned_quarantine(plan_file: Path) -> tuple[QuarantineEntry, ...]:
 
 def with_planned_quarantine(plan: Plan, store: HistoryStore | None, config: Config, place: Place) -> Plan:
     """The plan with the quarantine that holds for its run; without one where the history cannot tell."""
-    from dataclasses import replace
-
     from ci_itest.errors import HistoryError
     from ci_itest.flows.quarantine import active
 

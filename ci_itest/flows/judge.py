@@ -260,24 +260,8 @@ def _flaky_cases(
 
 
 def with_judgement(run: Run, judged: Judged) -> Run:
-    """The run with what history says of it; the sentences stand among its notes too."""
-    return replace(run, judged=judged, notes=(*run.notes, *notes_of(judged)))
-
-
-def notes_of(judged: Judged, *, most: int = 10) -> tuple[str, ...]:
-    """What no single failure says: what failed together, what flakes and what slowed down, a line each."""
-    lines = [f"{_first_up(event.words)}: {event.cause}." for event in judged.events]
-    lines += [
-        f"{case.case} is {case.status} ({case.probability:.0%}; fails by itself in {case.rate_low:.1%} to "
-        f"{case.rate_high:.1%} of its runs, {case.trend}). {case.evidence}"
-        for case in judged.flaky[:most]
-    ]
-    lines += [
-        f"{case.case} takes {case.after_seconds:.2f} s since {case.runs} runs, {case.before_seconds:.2f} s before."
-        for case in judged.slowed[:most]
-    ]
-    lines += _renamed_words(judged.renamed)
-    return (*lines, *judged.notes)
+    """The run with what history says of it; what no list of the report shows stands among its notes."""
+    return replace(run, judged=judged, notes=(*run.notes, *_renamed_words(judged.renamed), *judged.notes))
 
 
 def _renamed_words(moved: tuple[Rename, ...]) -> list[str]:
@@ -287,7 +271,3 @@ def _renamed_words(moved: tuple[Rename, ...]) -> list[str]:
     more = f"; and {len(moved) - 3:,} more" if len(moved) > 3 else ""
     what = "1 case keeps its" if len(moved) == 1 else f"{len(moved):,} cases keep their"
     return [f"{what} history under another name: {shown}{more} (`ci-itest flaky renames --undo CASE` parts them)."]
-
-
-def _first_up(words: str) -> str:
-    return words[:1].upper() + words[1:]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ci_itest.model.cases import CaseId
+from ci_itest.model.quarantine import QuarantineEntry
 
 
 class CauseKind(StrEnum):
@@ -51,6 +52,7 @@ class FlakyCase:
         since: When it first failed, as far back as the history goes, UTC ISO 8601; "" when unknown.
         trend: "rising", "falling" or "steady".
         evidence: One sentence a reader can check.
+        owner: Who is to look at it, from CODEOWNERS; "" for nobody.
     """
 
     case: CaseId
@@ -62,6 +64,7 @@ class FlakyCase:
     since: str = ""
     trend: str = "steady"
     evidence: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Judged:
         notes: What a reader should know, a line each.
         is_known: Whether there was a history to judge by.
         renamed: Cases that are taken for others that vanished: what they were called, and are.
+        quarantine: The quarantine that held for the run.
     """
 
     causes: tuple[CaseCause, ...] = ()
@@ -113,3 +117,4 @@ class Judged:
     notes: tuple[str, ...] = ()
     is_known: bool = False
     renamed: tuple[tuple[CaseId, CaseId], ...] = ()
+    quarantine: tuple[QuarantineEntry, ...] = ()

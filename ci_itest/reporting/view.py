@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ci_itest import __version__
 from ci_itest.model.cases import CaseId, CaseResult, Verdict
@@ -27,6 +27,7 @@ from ci_itest.reporting.failures import (
     slowest,
 )
 from ci_itest.reporting.headline import Advice, Counts, advice, evidence, headline, result_counts_words, verdict_words
+from ci_itest.reporting.judged import JudgedView, judged_view
 from ci_itest.reporting.legs import LegsView, legs_view
 from ci_itest.reporting.links import Links
 from ci_itest.reporting.shards import (
@@ -78,6 +79,7 @@ class ReportView:
         base: The run this one was compared with, in words; "" when it was compared with none.
         changes: What changed since, most urgent first.
         legs: Tests of a build matrix, a column for each file; None where no test stands in two files.
+        judged: What failed together, what flakes and what takes another time than it did.
         part_word: What the labels name, "shard"; "" where they speak for themselves.
     """
 
@@ -121,6 +123,7 @@ class ReportView:
     base: str
     changes: tuple[ChangeView, ...]
     legs: LegsView | None = None
+    judged: JudgedView = field(default_factory=JudgedView)
 
 
 def report_view(
@@ -242,6 +245,7 @@ def report_view(
         base=comparison.base_words if comparison else "",
         changes=change_views(comparison) if comparison else (),
         legs=legs_view(cases) if file_labels is not None else None,
+        judged=judged_view(run.judged),
     )
 
 

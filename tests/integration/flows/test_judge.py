@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ci_itest.flows.judge import judge, main_branch, notes_of, with_judgement
+from ci_itest.flows.judge import judge, main_branch, with_judgement
 from ci_itest.flows.record import record
 from ci_itest.history.sql import SqlHistory
 from ci_itest.history.store import HistoryStore
@@ -219,10 +219,11 @@ def test_a_case_that_moved_to_another_file_keeps_its_history(store: HistoryStore
     made = one_run(60, moved, result("test_old", FAILED, FAILED))
     judged = judge(made, store=store, repository=REPOSITORY, is_main=IS_MAIN)
 
-    keep(store, with_judgement(made, judged))
+    told = with_judgement(made, judged)
+    keep(store, told)
 
     assert judged.renamed == ((result("test_race").case, moved.case),)
-    assert any("TestCart::test_race was tests/test_cart.py::test_race" in note for note in notes_of(judged))
+    assert any("TestCart::test_race was tests/test_cart.py::test_race" in note for note in told.notes)
     assert next(cause for cause in judged.causes if cause.case == moved.case).cause is CauseKind.FLAKY
     assert store.case_numbers(repository=REPOSITORY)[moved.case] == number
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ci_itest.flows.judge import with_judgement
-from ci_itest.model.judged import CaseCause, CauseKind, FlakyCase, FlakyStatus, Judged, MassEvent
+from ci_itest.model.judged import CaseCause, CauseKind, FlakyCase, FlakyStatus, Judged, MassEvent, SlowedCase
+from ci_itest.model.quarantine import QuarantineEntry, QuarantineMode
 from ci_itest.model.run import Run
 from ci_itest.reporting.html import html_report
 from ci_itest.reporting.markdown import comment
@@ -40,15 +42,68 @@ def test_a_run_that_was_compared_does_not_say_that_it_was_not() -> None:
     assert any(NEVER_COMPARED in sentence for sentence in unknown.evidence)
 
 
-def test_what_failed_together_and_what_flakes_are_notes() -> None:
+def test_what_failed_together_flakes_and_slowed_down_has_lists_of_its_own() -> None:
     words = "the 41 cases that met redis on shard 3; redis exited with exit code 137 at 12:03:07 UTC"
-    race = FlakyCase(case_id("test_race"), FlakyStatus.FLAKY, 0.99, 0.03, 0.017, 0.055, evidence="Failed in 7 of 212.")
-    judged = Judged(events=(MassEvent(CauseKind.ENVIRONMENT, words, 41),), flaky=(race,), is_known=True)
+    judged = Judged(
+        events=(MassEvent(CauseKind.ENVIRONMENT, words, 41),),
+        flaky=(race(since="2026-03-01T10:00:00+00:00", trend="rising", owner="@acme/shop"),),
+        slowed=(SlowedCase(case_id("test_slow"), 1.0, 1.75, 6),),
+        is_known=True,
+    )
 
-    notes = report_view(judged_run(judged), at=AT).notes
+    view = report_view(judged_run(judged), at=AT)
 
-    assert notes[0] == f"T{words[1:]}: environment."
-    assert notes[1].startswith("tests/test_shop.py::test_race is flaky (99%; fails by itself in 1.7% to 5.5%")
+    assert view.judged.events == (f"T{words[1:]}: environment.",)
+    assert view.judged.flaky[0].words == (
+        "flaky (99%), fails by itself in 3.0% of its runs (1.7% to 5.5%), rising, since 2026-03-01, owned by @acme/shop"
+    )
+    for text in (comment(view, key="k"), html_report(view)):
+        assert "redis exited with exit code 137" in text
+        assert "1.7% to 5.5%" in text
+        assert "Failed in 7 of 212." in text
+        assert "1.75×" in text
+
+
+def test_quarantine_is_shown_with_its_end_and_its_issue() -> None:
+    judged = Judged(flaky=(race(),), quarantine=(entry("test_race"), entry("test_other", mode=QuarantineMode.SKIPPED)))
+
+    view = report_view(judged_run(judged), at=AT)
+
+    first, second = view.judged.flaky
+    assert first.words.endswith("muted by quarantine until 2026-03-18")
+    assert second.words == "skipped by quarantine until 2026-03-18: it races"
+    assert '<a href="https://example.test/7" rel="noreferrer">issue</a>' in html_report(view)
+    assert "https://example.test/7" in comment(view, key="k")
+
+
+def test_an_issue_that_is_no_address_of_the_web_is_no_link() -> None:
+    judged = Judged(quarantine=(entry("test_race", issue_url="javascript:alert(1)"),))
+
+    view = report_view(judged_run(judged), at=AT)
+
+    assert view.judged.flaky[0].issue_url == ""
+    assert "javascript:" not in html_report(view)
+
+
+def test_a_long_list_is_cut_and_says_so() -> None:
+    judged = Judged(slowed=tuple(SlowedCase(case_id(f"test_{n}"), 1.0, 2.0, 6) for n in range(60)))
+
+    view = report_view(judged_run(judged), at=AT)
+
+    assert (len(view.judged.pace), view.judged.pace_count) == (50, 60)
+    assert "10 more" in html_report(view)
+
+
+def race(**fields: Any) -> FlakyCase:
+    made = FlakyCase(case_id("test_race"), FlakyStatus.FLAKY, 0.99, 0.03, 0.017, 0.055, evidence="Failed in 7 of 212.")
+    return replace(made, **fields)
+
+
+def entry(name: str, **fields: Any) -> QuarantineEntry:
+    made = QuarantineEntry(
+        case_id(name), "it races", "2026-03-04T00:00:00", "2026-03-18T00:00:00", issue_url="https://example.test/7"
+    )
+    return replace(made, **fields)
 
 
 def test_evidence_is_foreign_text_and_cannot_break_the_page() -> None:
