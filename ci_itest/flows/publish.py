@@ -143,6 +143,8 @@ def outputs_of(published: Published, *, comment_url: str) -> Mapping[str, str]:
         "recovered": str(counts.recovered),
         "skipped": str(counts.skipped),
         "missing": str(counts.missing),
+        "quarantined": str(counts.quarantined),
+        "flaky": str(published.view.judged.sure_count),
         "report-path": str(published.page),
         "comment-url": comment_url,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ci_itest.model.judged import FlakyCase, Judged, SlowedCase
+from ci_itest.model.judged import FlakyCase, FlakyStatus, Judged, SlowedCase
 from ci_itest.model.quarantine import QuarantineEntry, QuarantineMode
 from ci_itest.reporting.wording import duration, plural, times
 
@@ -52,11 +52,19 @@ class PaceView:
 
 @dataclass(frozen=True, slots=True)
 class JudgedView:
-    """Attributes: lists, the first MOST of `flaky_count` and `pace_count`."""
+    """What earlier runs say.
+
+    Attributes:
+        events: What failed together, and why, a sentence each.
+        flaky: The first MOST of `flaky_count` cases.
+        sure_count: How many of all are flaky, rather than suspected or in quarantine.
+        pace: The first MOST of `pace_count` cases.
+    """
 
     events: tuple[str, ...] = ()
     flaky: tuple[FlakyView, ...] = ()
     flaky_count: int = 0
+    sure_count: int = 0
     pace: tuple[PaceView, ...] = ()
     pace_count: int = 0
 
@@ -78,6 +86,7 @@ def judged_view(judged: Judged) -> JudgedView:
         events=tuple(f"{event.words[:1].upper()}{event.words[1:]}: {event.cause}." for event in judged.events),
         flaky=tuple(flaky[:MOST]),
         flaky_count=len(flaky),
+        sure_count=sum(case.status is FlakyStatus.FLAKY for case in judged.flaky),
         pace=tuple(_pace(judged.slowed))[:MOST],
         pace_count=len(judged.slowed),
     )

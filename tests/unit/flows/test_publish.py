@@ -3,9 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from ci_itest.flaky.quarantine import with_quarantine
 from ci_itest.flows.bundles import Bundles
 from ci_itest.flows.merge import RunFacts, merge
-from ci_itest.flows.publish import logs_of_failures, publish
+from ci_itest.flows.publish import logs_of_failures, outputs_of, publish
+from ci_itest.model.judged import FlakyCase, FlakyStatus, Judged
+from ci_itest.model.quarantine import QuarantineEntry
 from ci_itest.model.run import Run, ServiceTail
 from tests.helpers.plans import RUN_ID, case, done, plan
 
@@ -36,3 +39,14 @@ def test_the_page_and_the_summary_show_the_services_last_lines(tmp_path: Path) -
     assert "Log of redis" in published.page.read_text()
     assert "# User requested shutdown..." in published.page.read_text()
     assert "User requested shutdown" in published.summary
+
+
+def test_the_outputs_count_what_flakes_and_what_failed_in_quarantine(tmp_path: Path) -> None:
+    at, failing = "2026-01-01T00:00:00+00:00", case("tests/test_a.py")
+    known = [FlakyCase(failing, status, 0.9, 0.1, 0.05, 0.2) for status in (FlakyStatus.FLAKY, FlakyStatus.SUSPECT)]
+    judged = replace(run_with_a_failure(), judged=Judged(flaky=tuple(known)))
+    made = with_quarantine(judged, [QuarantineEntry(failing, "races", at, "2026-02-01T00:00:00+00:00")], at=at)
+
+    outputs = outputs_of(publish(made, folder=tmp_path, title="T", key="k", at=at), comment_url="")
+
+    assert (outputs["flaky"], outputs["quarantined"], outputs["failed"]) == ("1", "1", "0")
