@@ -1,7 +1,7 @@
 """Reading, merging and reporting JUnit files: exactness, bounds, speed, and other tools on the same files.
 
 `make bench NAME=report` (all), `… ARGUMENTS="corpus speed"` (only what is named: corpus hostile retries speed growth
-browser writes comment green injection). The corpus is read from $CI_ITEST_JUNIT or ../shared/data/junit; where it is
+browser writes comment green injection; --no-peers leaves other tools out). The corpus is read from $CI_ITEST_JUNIT or ../shared/data/junit; where it is
 not there, that is said and its rows stay open.
 """
 
@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import report_peers
 from benchmarks.report_data import make_files
-from benchmarks.report_peers import PeerMissingError, peer_words
+from benchmarks.report_peers import PeerMissingError
 from benchmarks.table import Row, show
 from ci_itest.junit.reader import read_report
 from tests.helpers import junit_files
@@ -31,8 +32,14 @@ from tests.helpers.hostile import HOSTILE
 ROOT = Path(__file__).resolve().parents[1]
 CORPUS = Path(os.environ.get("CI_ITEST_JUNIT", ROOT.parent / "shared" / "data" / "junit"))
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ci-itest-bench" / "report"
+NO_PEERS = "--no-peers"
 FIGURE = "page,comment,summary"
 EVERYTHING = "page,comment,summary,junit,ctrf,run,badge"
+
+
+def peer_words(name: str, files: Sequence[str]) -> str:
+    """What another tool says of the files; nothing where no peers are wanted."""
+    return "" if NO_PEERS in sys.argv else report_peers.peer_words(name, files)
 
 
 def child(out: Path, formats: str, *files: Path) -> dict[str, Any]:
@@ -444,7 +451,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
 
 def main(names: Sequence[str]) -> None:
     rows: list[Row] = []
-    for name in names or PARTS:
+    for name in [name for name in names if name != NO_PEERS] or PARTS:
         print(f"{name} …", file=sys.stderr)
         rows += PARTS[name]()
     show("report", rows)
