@@ -1,8 +1,8 @@
 """Reading, merging and reporting JUnit files: exactness, bounds, speed, and other tools on the same files.
 
 `make bench NAME=report` (all), `… ARGUMENTS="corpus speed"` (only what is named: corpus hostile retries speed growth
-browser writes comment green injection; --no-peers leaves other tools out). The corpus is read from $CI_ITEST_JUNIT or ../shared/data/junit; where it is
-not there, that is said and its rows stay open.
+browser writes comment green injection; --no-peers leaves other tools out). The corpus is read from $CI_ITEST_JUNIT or
+../shared/data/junit; where it is not there, that is said and its rows stay open.
 """
 
 from __future__ import annotations
