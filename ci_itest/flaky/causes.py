@@ -99,7 +99,8 @@ def _blame(judgement: Judgement, signs: Signs, *, outside: frozenset[Group]) -> 
         return Blame(CauseKind.ENVIRONMENT, max(_SURE_OF_A_DEATH, shares[CauseKind.ENVIRONMENT]))
     if judgement.loss and judgement.loss.group in outside:
         _move(shares, CauseKind.CHANGE, CauseKind.ENVIRONMENT, _TAKEN_BY_OUTSIDE)
-    elif judgement.loss and not judgement.is_recovered:
+    elif not judgement.is_recovered and (judgement.loss or not signs.point_outside):
+        # Nothing speaks for the outside: in a suite of a few cases, accidents alone would outweigh the change.
         _move(shares, CauseKind.ENVIRONMENT, CauseKind.CHANGE, _TAKEN_BY_CHANGE)
     if not may_be_flaky(judgement):
         # A first failure is evidence and no verdict.
