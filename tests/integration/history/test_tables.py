@@ -26,6 +26,8 @@ STATEMENTS: dict[str, Select[tuple[object, ...]] | Delete | Update] = {
     "measured": queries.measured(1),
     "shards_of": queries.shards_of(1, suite="main"),
     "newest_runs": queries.newest_runs(10, repository=REPOSITORY),
+    "newest_attempts": queries.newest_attempts(repository=REPOSITORY, branch="main", without="7"),
+    "verdicts_of": queries.verdicts_of(1),
     "runs_before": queries.runs_before(1),
     "cases_without_results": queries.cases_without_results(),
     "named_cases": queries.named_cases(repository="acme/shop"),
