@@ -124,12 +124,21 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         FileError: The folder cannot be written to, or the disk is full.
     """
+    write_pieces(path, (data,))
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """The same for a file that need not be in memory as a whole.
+
+    Raises:
+        FileError: The folder cannot be written to, or the disk is full.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
             # mkstemp makes the file 0600; artifacts are read by other users on self-hosted runners.

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci_itest.errors import FileError
 from ci_itest.flows.publish import Published, with_templates
 from ci_itest.junit.merged import MergedSource, merged_junit
 from ci_itest.model.run import Conclusion
@@ -22,7 +19,7 @@ from ci_itest.reporting.html import html_report
 from ci_itest.reporting.inline import inline_annotations
 from ci_itest.reporting.markdown import comment, summary
 from ci_itest.reporting.view import Links, ReportView, report_view
-from ci_itest.wire import encode_document, to_json
+from ci_itest.wire import encode_document, to_json, write_pieces
 
 if TYPE_CHECKING:
     from ci_itest.flows.merge_reports import MergedReports
@@ -104,7 +101,7 @@ def publish_reports(
         ReportFormat.BADGE: lambda: [badge(title, view.conclusion, view.counts).encode()],
     }
     for kind in formats:
-        _write(folder / FILE_NAMES[kind], writers[kind]())
+        write_pieces(folder / FILE_NAMES[kind], writers[kind]())
     return Published(
         page=folder / FILE_NAMES[ReportFormat.PAGE],
         comment=comment_text,
@@ -156,25 +153,3 @@ def _run_document(merged: MergedReports) -> Iterator[bytes]:
         data = to_json([merged.cases.result(place) for place in places])[1:-1]
         yield b"," + data if first else data
     yield b"]" + tail
-
-
-def _write(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write a file in pieces so that a reader sees the old bytes or all the new ones, never a part."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.writelines(pieces)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-            raise
-    except OSError as error:
-        raise FileError(
-            f"Cannot write {path}: {error.strerror}.", hint="Free disk space or choose another folder."
-        ) from error
