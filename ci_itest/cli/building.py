@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci_itest.cli.console import PlainConsole, Report, command, say
+from ci_itest.cli.console import LiveConsole, PlainConsole, Report, command, is_live, say
 from ci_itest.cli.options import overrides
 from ci_itest.errors import GitHubError, HistoryError
 from ci_itest.process import output_of
@@ -21,10 +21,12 @@ from ci_itest.process import output_of
 if TYPE_CHECKING:
     from ci_itest.config.reader import Config
     from ci_itest.containers.engine import Engine
+    from ci_itest.flows.run_shard import Tools
     from ci_itest.github.api import GitHubApi
     from ci_itest.github.transport import Patience
     from ci_itest.history.store import HistoryStore
     from ci_itest.model.github import Context
+    from ci_itest.model.settings import SuiteSettings
     from ci_itest.reporting.inline import Annotation
 
 
@@ -181,6 +183,25 @@ def plain_console(*, shows_output: bool) -> Report:
         neutralise=neutralise if in_actions() else _unchanged,
         clock=time.monotonic,
     )
+
+
+@contextlib.contextmanager
+def showing(*, may_be_live: bool = True) -> Iterator[Report]:
+    """Where the shards' steps are shown: a live table on a terminal, lines elsewhere."""
+    if may_be_live and is_live(os.environ, sys.stderr):
+        console = LiveConsole(sys.stderr)
+        with console.showing():
+            yield console
+    else:
+        yield plain_console(shows_output=False)
+
+
+def shard_tools(settings: SuiteSettings, report: Report) -> Tools:
+    """What a shard's run needs of this machine."""
+    from ci_itest.flows.run_shard import Tools
+    from ci_itest.runners.registry import runner_named
+
+    return Tools(connect=connect_engine, runner=runner_named(settings.runner), report=report, now=now)
 
 
 def in_actions() -> bool:

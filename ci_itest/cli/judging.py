@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 
 
-def judged_run(run: Run, config: Config, place: Place, *, plan_file: Path) -> Run:
+def judged_run(run: Run, config: Config, place: Place, *, quarantine: tuple[QuarantineEntry, ...]) -> Run:
     """The run with a cause for every failure, and with the failures that the plan's quarantine mutes not counted."""
     from ci_itest.flaky.quarantine import with_quarantine
     from ci_itest.flows.judge import judge, with_judgement
@@ -33,26 +33,14 @@ def judged_run(run: Run, config: Config, place: Place, *, plan_file: Path) -> Ru
         return run
     with building.history(config, place) as store:
         judged = judge(run, store=store, repository=place.repository, is_main=is_main(config, place))
-    entries = _planned_quarantine(plan_file)
-    judged = replace(judged, quarantine=entries, flaky=_owned(judged.flaky, codeowners_of(config.root)))
-    return with_quarantine(with_judgement(run, judged), entries, at=run.started_at)
+    judged = replace(judged, quarantine=quarantine, flaky=_owned(judged.flaky, codeowners_of(config.root)))
+    return with_quarantine(with_judgement(run, judged), quarantine, at=run.started_at)
 
 
 def _owned(cases: tuple[FlakyCase, ...], codeowners: str) -> tuple[FlakyCase, ...]:
     from ci_itest.flaky.owners import owner_of
 
     return tuple(replace(case, owner=owner_of(case.case.file, codeowners)) for case in cases) if codeowners else cases
-
-
-def _planned_quarantine(plan_file: Path) -> tuple[QuarantineEntry, ...]:
-    from ci_itest.errors import CiItestError
-    from ci_itest.model.plan import Plan
-    from ci_itest.wire import read_document
-
-    try:
-        return read_document(plan_file, Plan).quarantine
-    except CiItestError:  # said already where the run was merged
-        return ()
 
 
 def with_planned_quarantine(plan: Plan, store: HistoryStore | None, config: Config, place: Place) -> Plan:

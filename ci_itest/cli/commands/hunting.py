@@ -117,9 +117,8 @@ class _Shards:
         from ci_itest.flows.bundles import BundleFolder
         from ci_itest.flows.hunt import Way
         from ci_itest.flows.merge import case_results
-        from ci_itest.flows.run_shard import ShardJob, Tools, run_shard
+        from ci_itest.flows.run_shard import ShardJob, run_shard
         from ci_itest.model.run import StopReason
-        from ci_itest.runners.registry import runner_named
 
         self._count += 1
         settings = replace(self._config.settings.suites[probe.suite], retries=0, workers=0)
@@ -137,12 +136,7 @@ class _Shards:
             only=probe.beside,
             queues=(("main", probe.beside),) if probe.way is Way.REVERSED else (),
         )
-        tools = Tools(
-            connect=building.connect_engine,
-            runner=runner_named(settings.runner),
-            report=lambda _: None,
-            now=building.now,
-        )
+        tools = building.shard_tools(settings, lambda _: None)
         with _busy() if probe.way is Way.BUSY else contextlib.nullcontext():
             result = run_shard(job, tools)
         if result.stop_reason not in (StopReason.NONE, StopReason.RUNNER):

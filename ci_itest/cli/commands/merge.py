@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ci_itest.flows.publish import Published
     from ci_itest.github.api import GitHubApi
     from ci_itest.model.decision import Decision
+    from ci_itest.model.plan import Plan
     from ci_itest.model.run import Run
     from ci_itest.model.settings import ReportSettings
     from ci_itest.reporting.comparison import Base
@@ -114,8 +115,9 @@ def command(
             base=base,
             fail_on=fail_on,
         )
-    from ci_itest.flows.gate import read_decision, read_needs
+    from ci_itest.flows.gate import read_decision, read_needs, without_plan
     from ci_itest.model.decision import DecisionKind
+    from ci_itest.model.settings import ReportSettings
 
     config = building.read_settings(root, config_file, assignments)
     place = building.place_of(config.root)
@@ -123,12 +125,17 @@ def command(
     if decided is not None and decided.kind is DecisionKind.REPEAT:
         return _repeat(decided)
     bypass_reason = decided.reason if decided is not None and decided.kind is DecisionKind.BYPASS else ""
+    plan, why_none = _read_plan(plan_file)
     if bypass_reason:
         run, report = _bypassed_run(run_facts(place)), config.settings.report
     else:
-        run, report = merged_run(place, plan_file=plan_file, bundles=bundles, needs=read_needs(needs))
-        run = judged_run(run, config, place, plan_file=plan_file)
+        if plan is None:
+            run = without_plan(run_facts(place), reason=f"There is no plan to judge the shards by: {why_none}")
+        else:
+            run = merged_run(place, plan, bundles=bundles, needs=read_needs(needs))
+        run = judged_run(run, config, place, quarantine=plan.quarantine if plan else ())
         record_run(run, config, place)
+        report = plan.report if plan else ReportSettings()
     run, compared = _with_base(run, config, place, paths=base) if not bypass_reason else (run, None)
     report = _failing_on(report, fail_on)
     published = finish(
@@ -138,7 +145,7 @@ def command(
         folder=out,
         bypass_reason=bypass_reason,
         base=compared,
-        templates=_planned_templates(plan_file),
+        templates=plan.templates if plan else {},
     )
     click.echo(published.page)
     return published.exit_code
@@ -221,16 +228,16 @@ def _with_base(run: Run, config: Config, place: Place, *, paths: tuple[Path, ...
     return (run if found.base else replace(run, notes=(*run.notes, found.why_none))), found.base
 
 
-def _planned_templates(plan_file: Path) -> Mapping[str, str]:
+def _read_plan(path: Path) -> tuple[Plan | None, str]:
+    """The plan that the shards worked by; else None, and why there is none."""
     from ci_itest.errors import CiItestError
     from ci_itest.model.plan import Plan
     from ci_itest.wire import read_document
 
     try:
-        plan = read_document(plan_file, Plan)
-    except CiItestError:  # said already where the run was merged, or bypassed and there is none
-        return {}
-    return plan.templates
+        return read_document(path, Plan), ""
+    except CiItestError as error:
+        return None, error.message
 
 
 def _say_findings(run: Run) -> None:
@@ -263,31 +270,22 @@ def run_facts(place: Place) -> RunFacts:
     )
 
 
-def merged_run(place: Place, *, plan_file: Path, bundles: Path, needs: Mapping[str, str]) -> tuple[Run, ReportSettings]:
-    """The run that plan and bundles make, and how the plan wants it shown; without a plan a red run that says so."""
+def merged_run(place: Place, plan: Plan, *, bundles: Path, needs: Mapping[str, str]) -> Run:
+    """The run that plan and bundles make."""
     from dataclasses import replace
 
-    from ci_itest.errors import CiItestError
     from ci_itest.flows.bundles import read_bundles
-    from ci_itest.flows.gate import job_findings, without_plan
+    from ci_itest.flows.gate import job_findings
     from ci_itest.flows.merge import merge
-    from ci_itest.model.plan import Plan
-    from ci_itest.model.settings import ReportSettings
     from ci_itest.runners.registry import runner_named
-    from ci_itest.wire import read_document
 
     facts = run_facts(place)
-    try:
-        plan = read_document(plan_file, Plan)
-    except CiItestError as error:
-        reason = f"There is no plan to judge the shards by: {error.message}"
-        return without_plan(facts, reason=reason), ReportSettings()
     runners = {suite.suite: suite.runner for suite in plan.suites}
     found = read_bundles(bundles, runner_of=lambda suite: runner_named(runners.get(suite, "pytest")))
     started = min((shard.started_at for shard in found.shards), default=plan.created_at)
     known = replace(facts, run_id=facts.run_id or plan.run_id, commit=facts.commit or plan.commit, started_at=started)
     run = merge(plan, found, known)
-    return replace(run, findings=(*run.findings, *job_findings(run, needs))), plan.report
+    return replace(run, findings=(*run.findings, *job_findings(run, needs)))
 
 
 def finish(

@@ -7,8 +7,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ci_itest.cli import building
-from ci_itest.cli.console import LiveConsole, Report, is_live, say
+from ci_itest.cli.console import say
 from ci_itest.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from ci_itest.flows.matching import Here
     from ci_itest.flows.recordings import Recording, Wanted
     from ci_itest.flows.replay import Replayed
-    from ci_itest.flows.run_shard import ShardJob, Tools
+    from ci_itest.flows.run_shard import ShardJob
     from ci_itest.model.recording import Surroundings
     from ci_itest.model.run import ShardResult
     from ci_itest.runners.base import ShardRequest
@@ -150,10 +149,9 @@ def _bisect(recording: Recording, place: Here, name: str, *, again: str, is_stra
     job = job_of(recording, place, folder=_folder(recording, 0), wish=wish)
     shutil.rmtree(job.folder.path, ignore_errors=True)
     say(f"Looking for what makes {case} fail.")
+    tools = building.shard_tools(job.settings, building.plain_console(shows_output=False))
     with fewer_cores(job.cores):
-        bisection, result = bisect(
-            recording, job, _tools(job, building.plain_console(shows_output=False)), case, told=say
-        )
+        bisection, result = bisect(recording, job, tools, case, told=say)
     is_found = tell_bisection(bisection, result, again=again)
     click.echo(str(job.folder.path))
     if result.stop_reason:
@@ -194,18 +192,9 @@ def _run(
     from ci_itest.flows.replay import replay
 
     shutil.rmtree(job.folder.path, ignore_errors=True)
-    with _showing(is_quiet=instead is not None or holds) as report:
-        tools = replace(_tools(job, report), instead=instead, hold=hold if holds else None)
+    with building.showing(may_be_live=instead is None and not holds) as report:
+        tools = replace(building.shard_tools(job.settings, report), instead=instead, hold=hold if holds else None)
         return replay(recording, job, tools, surroundings=_surroundings)
-
-
-def _tools(job: ShardJob, report: Report) -> Tools:
-    from ci_itest.flows.run_shard import Tools
-    from ci_itest.runners.registry import runner_named
-
-    return Tools(
-        connect=building.connect_engine, runner=runner_named(job.settings.runner), report=report, now=building.now
-    )
 
 
 def _surroundings(folder: BundleFolder) -> Surroundings:
@@ -213,16 +202,6 @@ def _surroundings(folder: BundleFolder) -> Surroundings:
     from ci_itest.wire import read_document
 
     return read_document(folder.environment, Surroundings)
-
-
-@contextmanager
-def _showing(*, is_quiet: bool) -> Iterator[Report]:
-    if is_live(os.environ, sys.stderr) and not is_quiet:
-        console = LiveConsole(sys.stderr)
-        with console.showing():
-            yield console
-    else:
-        yield building.plain_console(shows_output=False)
 
 
 def _exit_code(outcomes: list[Replayed]) -> int:

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ci_itest.cli import building
-from ci_itest.cli.console import LiveConsole, Report, is_live, say
+from ci_itest.cli.console import say
 from ci_itest.cli.judging import judged_run
 from ci_itest.cli.options import settings_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ci_itest.reporting.view import ReportView
 
 SHOWN_CAUSES = 10
@@ -74,20 +72,20 @@ def command(
         share = ["--cores", str(cores_each), "--progress", "json"]
         return [sys.executable, "-I", "-m", "ci_itest", "run-shard", *options, *where, *share]
 
-    with _showing() as report:
+    with building.showing() as report:
         run_here(
             shard_processes(plan, bundles=folder.bundles, command=shard_command),
             directory=config.root,
             environment=os.environ,
             report=report,
         )
-    run, report_settings = merged_run(place, plan_file=folder.plan, bundles=folder.bundles, needs={})
-    run = judged_run(run, config, place, plan_file=folder.plan)
+    run = merged_run(place, plan, bundles=folder.bundles, needs={})
+    run = judged_run(run, config, place, quarantine=plan.quarantine)
     record_run(run, config, place)
     target = str(_shown(folder.path))
     published = finish(
         run,
-        report=report_settings,
+        report=plan.report,
         place=place,
         folder=out or folder.report,
         replay_target=target,
@@ -96,17 +94,6 @@ def command(
     _tell(published.view)
     click.echo(_shown(published.page))
     return published.exit_code
-
-
-@contextlib.contextmanager
-def _showing() -> Iterator[Report]:
-    """Where the shards' steps are shown: a live table on a terminal, lines elsewhere."""
-    if is_live(os.environ, sys.stderr):
-        console = LiveConsole(sys.stderr)
-        with console.showing():
-            yield console
-    else:
-        yield building.plain_console(shows_output=False)
 
 
 def _settings_arguments(root: Path, config_file: Path | None, assignments: tuple[str, ...]) -> list[str]:

@@ -78,8 +78,7 @@ def command(
     Exit code: 0 all passed, 1 tests failed, 3 services, prepare or app failed, 5 stopped before the end.
     """
     from ci_itest.flows.bundles import BundleFolder, bundle_name
-    from ci_itest.flows.run_shard import ShardJob, Tools, exit_code_of, run_shard
-    from ci_itest.runners.registry import runner_named
+    from ci_itest.flows.run_shard import ShardJob, exit_code_of, run_shard
 
     config = building.read_settings(root, config_file, assignments)
     place = building.place_of(config.root)
@@ -103,10 +102,7 @@ def command(
         rerun_of=rerun_of,
     )
     report = _json_report if progress == "json" else building.plain_console(shows_output=True)
-    tools = Tools(
-        connect=building.connect_engine, runner=runner_named(settings.runner), report=report, now=building.now
-    )
-    result = run_shard(job, tools)
+    result = run_shard(job, building.shard_tools(settings, report))
     verdicts = verdicts_of(result, plan.quarantine)
     _tell_end(result, verdicts, report)
     return exit_code_of(result, verdicts)
