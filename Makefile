@@ -45,7 +45,7 @@ wheel: deps ## Build sdist and wheel, install the wheel elsewhere and use it
 
 .PHONY: lock
 lock: ## Renew the hashed lock files
-	.ci/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --upgrade pyproject.toml --group dev -o requirements-dev.txt
+	.ci/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --upgrade pyproject.toml --all-extras --group dev -o requirements-dev.txt
 	.ci/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --upgrade pyproject.toml -o .github/action-requirements.txt
 
 .PHONY: down
