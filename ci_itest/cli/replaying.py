@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from ci_itest.flows.recordings import Found, Recording, Wanted
     from ci_itest.flows.worktree import Checkout
 
-KEPT = Path(".ci-itest") / "replays"
-"""Where downloads and the bundles of replays stay, below the folder the command was called in."""
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -42,11 +39,10 @@ class Source:
 
 
 def kept(name: str) -> Path:
-    """A folder below `KEPT`, which git does not see."""
-    folder = KEPT / name
-    folder.mkdir(parents=True, exist_ok=True)
-    (KEPT.parent / ".gitignore").write_text("*\n")
-    return folder
+    """A folder for what replays keep, below the one the command was called in."""
+    from ci_itest.flows.folders import work_folder
+
+    return work_folder(Path(), "replays", name)
 
 
 def source_of(choice: Wanted) -> Source:

@@ -106,7 +106,7 @@ def newest_bundles(artifacts: Iterable[Artifact], choice: Wanted, *, attempt: in
         parts = bundle_parts(artifact.name)
         if parts is None or (attempt and parts.attempt > attempt):
             continue
-        if choice.suite not in ("", parts.suite) or choice.shard not in (0, parts.index):
+        if not choice.fits(parts.suite, parts.index):
             continue
         key = (parts.suite, parts.index)
         if key not in newest or newest[key][0] < parts.attempt:

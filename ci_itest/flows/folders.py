@@ -32,23 +32,37 @@ class RunFolder:
         return self.path / "report"
 
 
+def work_folder(root: Path, *parts: str) -> Path:
+    """`.ci-itest` below a root, or a folder inside it, made where it is missing; git ignores all of it.
+
+    Raises:
+        FileError: It cannot be made.
+    """
+    work = root / WORK_FOLDER
+    folder = work.joinpath(*parts)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (work / ".gitignore").write_text("*\n")
+    except OSError as error:
+        raise FileError(f"Cannot make {folder}: {error.strerror}.", hint="The folder must be writable.") from error
+    return folder
+
+
 def new_run_folder(root: Path, run_id: str) -> RunFolder:
     """A fresh folder below `.ci-itest`, which git ignores; the oldest runs beyond ten are removed.
 
     Raises:
         FileError: It cannot be made.
     """
-    work = root / WORK_FOLDER
+    folder = work_folder(root, "runs") / run_id
+    latest = root / WORK_FOLDER / "latest"
     try:
-        folder = work / "runs" / run_id
-        folder.mkdir(parents=True)
-        (work / ".gitignore").write_text("*\n")
-        latest = work / "latest"
+        folder.mkdir()
         with contextlib.suppress(FileNotFoundError):
             latest.unlink()
         latest.symlink_to(Path("runs") / run_id)
     except OSError as error:
-        raise FileError(f"Cannot make {work}: {error.strerror}.", hint="The folder must be writable.") from error
+        raise FileError(f"Cannot make {folder}: {error.strerror}.", hint="The folder must be writable.") from error
     runs = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for old in runs[RUNS_KEPT:]:
         shutil.rmtree(old, ignore_errors=True)

@@ -73,6 +73,10 @@ class Wanted:
         """The shard as it was asked for, "" for any."""
         return "/".join(part for part in (self.suite, str(self.shard or "")) if part)
 
+    def fits(self, suite: str, index: int) -> bool:
+        """Whether this shard may be meant."""
+        return self.suite in ("", suite) and self.shard in (0, index)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -156,7 +160,7 @@ def chosen(found: Found, choice: Wanted) -> Recording:
         newest[recording.result.suite, recording.result.index] = recording
     if choice.shard and (MAIN, choice.shard) in newest:
         choice = replace(choice, suite=choice.suite or MAIN)
-    fitting = [newest[key] for key in sorted(newest) if _fits(choice, *key)]
+    fitting = [newest[key] for key in sorted(newest) if choice.fits(*key)]
     labels = ", ".join(recording.result.label for _, recording in sorted(newest.items()))
     broken = f" Not to be read: {' '.join(found.broken)}" if found.broken else ""
     if not fitting:
@@ -169,10 +173,6 @@ def chosen(found: Found, choice: Wanted) -> Recording:
     raise UsageError(f"No shard of {choice.run} failed.", hint=f"Say which one to replay: {labels}.{broken}")
 
 
-def _fits(choice: Wanted, suite: str, index: int) -> bool:
-    return choice.suite in ("", suite) and choice.shard in (0, index)
-
-
 def plan_of(recording: Recording) -> Plan:
     """The division the shard worked by, as far as it saw it: its own files, and all others elsewhere."""
     result = recording.result
@@ -183,12 +183,12 @@ def plan_of(recording: Recording) -> Plan:
     for index in range(1, result.count + 1):
         units = mine if index == result.index else others if index == elsewhere else []
         shards.append(Shard(index, tuple(units)))
-    suite = SuitePlan(result.suite, recording.surroundings.settings.runner if recording.surroundings else "pytest", ())
+    runner = recording.surroundings.settings.runner if recording.surroundings else "pytest"
     return Plan(
         run_id=result.run_id,
         commit=result.commit,
         created_at=result.started_at,
         tool_version=recording.surroundings.tool_version if recording.surroundings else "",
-        suites=(SuitePlan(suite.suite, suite.runner, tuple(shards)),),
+        suites=(SuitePlan(result.suite, runner, tuple(shards)),),
         digest=result.plan_digest,
     )

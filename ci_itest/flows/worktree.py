@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci_itest.errors import UsageError
+from ci_itest.flows.folders import work_folder
 from ci_itest.process import output_of
 
 _FETCH_SECONDS = 300.0
@@ -94,9 +95,7 @@ def worktree(checkout: Checkout, commit: str, *, remote: str = "origin", refs: t
             f"Commit {commit[:12]} is not in this repository, and {remote} does not give it.",
             hint="It may be gone after a squash merge or a force push. `--here` replays on the tree as it is.",
         )
-    trees = checkout.top / ".ci-itest" / "worktrees"
-    trees.mkdir(parents=True, exist_ok=True)
-    (checkout.top / ".ci-itest" / ".gitignore").write_text("*\n")
+    trees = work_folder(checkout.top, "worktrees")
     _sweep(checkout, trees)
     folder = trees / f"{commit[:12]}-{os.getpid()}"
     try:
