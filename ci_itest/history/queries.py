@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Delete, Select, Update, case, delete, exists, func, select, update
 
-from ci_itest.history.schema import OUTCOME_CODES, cases, quarantine, repositories, results, runs, shards
+from ci_itest.history.schema import OUTCOME_CODES, bypasses, cases, quarantine, repositories, results, runs, shards
 from ci_itest.model.cases import Outcome
 from ci_itest.model.run import Conclusion
 
@@ -258,4 +258,37 @@ def quarantine_entry(repository_id: int, *, suite: str, file: str, name: str) ->
         quarantine.c.suite == suite,
         quarantine.c.file == file,
         quarantine.c.name == name,
+    )
+
+
+def bypass(repository_id: int, ci_run_id: str, run_attempt: int) -> Select[Any]:
+    """Our number of a run's bypass."""
+    return select(bypasses.c.id).where(
+        bypasses.c.repository_id == repository_id,
+        bypasses.c.ci_run_id == ci_run_id,
+        bypasses.c.run_attempt == run_attempt,
+    )
+
+
+def newest_bypasses(repository_id: int, limit: int) -> Select[Any]:
+    return (
+        select(bypasses)
+        .where(bypasses.c.repository_id == repository_id)
+        .order_by(bypasses.c.at_us.desc(), bypasses.c.id.desc())
+        .limit(limit)
+    )
+
+
+def branch_runs(repository_id: int, *, branches: Collection[str], since_us: int) -> Select[Any]:
+    """Attempts of trusted runs of some branches from a time on, and the last complete one before; oldest first."""
+    ours = (runs.c.repository_id == repository_id, runs.c.is_trusted, runs.c.branch.in_(sorted(branches)))
+    before = (
+        select(func.max(runs.c.started_us))
+        .where(*ours, runs.c.started_us < since_us, runs.c.conclusion.in_(COMPLETE))
+        .scalar_subquery()
+    )
+    return (
+        select(runs.c.ci_run_id, runs.c.commit_sha, runs.c.started_us, runs.c.conclusion)
+        .where(*ours, runs.c.started_us >= func.coalesce(before, since_us))
+        .order_by(runs.c.started_us, runs.c.run_attempt)
     )

@@ -144,8 +144,8 @@ failures = Table(
     ForeignKeyConstraint(["run_id", "case_id"], ["results.run_id", "results.case_id"], ondelete="CASCADE"),
 )
 
-# What follows is made from the results above (the quarantine apart), and came later than they: a file without it is
-# given it on opening.
+# What follows came later than the results above, and is made from them (quarantine and bypasses apart): a file without
+# it is given it on opening.
 
 flaky_pages = Table(
     "flaky_pages",
@@ -205,5 +205,26 @@ renames = Table(
     Index("renames_by_repository", "repository_id"),
 )
 
-LATER_TABLES = (flaky_pages, flaky_rest, quarantine, renames)
+bypasses = Table(
+    "bypasses",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    # A run that went without the suite has no row among the runs: it has no results.
+    Column("ci_run_id", Text, nullable=False),
+    Column("run_attempt", Integer, nullable=False),
+    Column("pull_request", Integer, nullable=False),
+    Column("commit_sha", Text, nullable=False),
+    Column("branch", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("merged_as", Text, nullable=False),
+    UniqueConstraint("repository_id", "ci_run_id", "run_attempt"),
+    Index("bypasses_by_time", "repository_id", "at_us"),
+)
+
+LATER_TABLES = (flaky_pages, flaky_rest, quarantine, renames, bypasses)
 PAGE_CASES = 1024

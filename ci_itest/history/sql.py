@@ -20,9 +20,10 @@ from sqlalchemy.exc import IntegrityError
 
 from ci_itest.errors import HistoryError
 from ci_itest.flaky.state import State
-from ci_itest.history import learning, queries, renaming, rows, schema
+from ci_itest.history import bypassing, learning, queries, renaming, rows, schema
 from ci_itest.history.database import WRITES, damaged, database_url, door, engine_for, give_back_space, refuse_cut_off
 from ci_itest.history.store import LAST_RUNS
+from ci_itest.model.bypass import AuditedBypass, BypassRecord
 from ci_itest.model.cases import CaseId, Verdict
 from ci_itest.model.history import CaseTimings, PastFailure, PastRun, RenamedCase, RunSummary, RunTiming, ShardAccuracy
 from ci_itest.model.quarantine import QuarantineEntry
@@ -189,6 +190,15 @@ class SqlHistory:
     def undo_rename(self, case: CaseId, *, repository: str) -> bool:
         with self._transaction(writes=True) as connection, self._sane():
             return renaming.undo(connection, _repository_id(connection, rows.storable(repository)), case)
+
+    def record_bypass(self, bypass: BypassRecord, *, repository: str) -> bool:
+        with self._transaction(writes=True) as connection:
+            return bypassing.keep(connection, _repository_id(connection, rows.storable(repository)), bypass)
+
+    def bypasses(self, limit: int = 100, *, repository: str, main: Collection[str]) -> tuple[AuditedBypass, ...]:
+        with self._reading() as connection:
+            found = connection.scalar(queries.repository(rows.storable(repository)))
+            return bypassing.found(connection, found, limit=limit, main=main) if found is not None else ()
 
     def prune(self, before: str) -> int:
         """Forget the runs that started before a time (UTC, ISO 8601), and cases no run names any more.

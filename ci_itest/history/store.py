@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 from ci_itest.errors import HistoryError
 from ci_itest.flaky.state import State
+from ci_itest.model.bypass import AuditedBypass, BypassRecord
 from ci_itest.model.cases import CaseId
 from ci_itest.model.history import CaseTimings, PastFailure, PastRun, RenamedCase, RunSummary, ShardAccuracy
 from ci_itest.model.quarantine import QuarantineEntry
@@ -108,6 +109,19 @@ class HistoryStore(Protocol):
         """Part a case from what it was called before its last renaming; False where it had none.
 
         The flaky model still knows them as one until it is rebuilt.
+        """
+
+    def record_bypass(self, bypass: BypassRecord, *, repository: str) -> bool:
+        """Keep that a run went without the suite; False when this attempt of it is there already.
+
+        What is there then only learns which commit the pull request became, where `bypass` tells that.
+        """
+
+    def bypasses(self, limit: int = 100, *, repository: str, main: Collection[str]) -> tuple[AuditedBypass, ...]:
+        """The newest bypasses, the newest first, each with how the default branch's next run ended.
+
+        Args:
+            main: Names of the default branch.
         """
 
     def close(self) -> None:

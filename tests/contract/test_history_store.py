@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ci_itest.errors import HistoryError
 from ci_itest.history.sql import SqlHistory
 from ci_itest.history.store import HistoryStore
+from ci_itest.model.bypass import Aftermath, BypassRecord
 from ci_itest.model.cases import CaseId, Outcome, Verdict
 from ci_itest.model.history import CaseTimings, RunSummary, RunTiming, ShardAccuracy
 from ci_itest.model.quarantine import QuarantineEntry
@@ -510,3 +512,76 @@ def test_a_renamed_case_stays_in_quarantine(store: HistoryStore) -> None:
     store.rename([(OLD, NEW)], repository=REPOSITORY, at=RECORDED_AT)
 
     assert [each.case for each in store.quarantined(repository=REPOSITORY)] == [NEW]
+
+
+def bypass(run_id: str = "70", *, day: int = 2, merged_as: str = "") -> BypassRecord:
+    return BypassRecord(
+        run_id=run_id,
+        run_attempt=1,
+        pull_request=5,
+        commit="c0ffee",
+        branch="docs",
+        actor="alice",
+        rule="bypass.label",
+        label="skip\0",
+        reason="alice set the label",
+        at=started_at(day),
+        merged_as=merged_as,
+    )
+
+
+def test_a_bypass_is_kept_once_with_all_that_it_says(store: HistoryStore) -> None:
+    answers = [store.record_bypass(bypass(), repository=REPOSITORY) for _ in range(2)]
+
+    (found,) = store.bypasses(repository=REPOSITORY, main={"main"})
+    assert answers == [True, False]
+    assert found.record == replace(bypass(), label="skip\\x00")
+    assert store.bypasses(repository="acme/other", main={"main"}) == ()
+
+
+def test_the_newest_bypass_comes_first(store: HistoryStore) -> None:
+    for run_id, day in (("70", 2), ("72", 4), ("71", 3)):
+        store.record_bypass(bypass(run_id, day=day), repository=REPOSITORY)
+
+    found = store.bypasses(2, repository=REPOSITORY, main={"main"})
+
+    assert [each.record.run_id for each in found] == ["72", "71"]
+
+
+def test_a_bypass_after_which_main_broke_says_so(store: HistoryStore) -> None:
+    record(store, run("1", result("test_adds"), day=1))
+    store.record_bypass(bypass(day=2), repository=REPOSITORY)
+    record(store, run("3", result("test_adds", Outcome.FAILED), day=3), run("4", result("test_adds"), day=4))
+
+    (found,) = store.bypasses(repository=REPOSITORY, main={"main"})
+
+    assert (found.aftermath, found.next_run_id, found.is_certain) == (Aftermath.MAIN_BROKE, "3", False)
+
+
+def test_of_a_run_of_main_the_last_attempt_counts(store: HistoryStore) -> None:
+    store.record_bypass(bypass(day=2), repository=REPOSITORY)
+    record(store, run("3", result("test_adds", Outcome.FAILED), day=3))
+    record(store, run("3", result("test_adds"), day=4, attempt=2))
+
+    (found,) = store.bypasses(repository=REPOSITORY, main={"main"})
+
+    assert found.aftermath is Aftermath.MAIN_PASSED
+
+
+def test_runs_of_other_branches_say_nothing_about_a_bypass(store: HistoryStore) -> None:
+    store.record_bypass(bypass(day=2), repository=REPOSITORY)
+    record(store, run("3", result("test_adds", Outcome.FAILED), day=3, branch="cart"))
+
+    (found,) = store.bypasses(repository=REPOSITORY, main={"main"})
+
+    assert found.aftermath is Aftermath.NO_RUN_YET
+
+
+def test_a_known_bypass_learns_which_commit_it_became(store: HistoryStore) -> None:
+    store.record_bypass(bypass(), repository=REPOSITORY)
+    record(store, run("3", result("test_adds"), day=3))
+
+    assert not store.record_bypass(bypass(merged_as="c0ffee"), repository=REPOSITORY)
+
+    (found,) = store.bypasses(repository=REPOSITORY, main={"main"})
+    assert (found.record.merged_as, found.next_run_id, found.is_certain) == ("c0ffee", "3", True)

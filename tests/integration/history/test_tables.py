@@ -36,6 +36,9 @@ STATEMENTS: dict[str, Select[tuple[object, ...]] | Delete | Update] = {
     "seen_on": queries.seen_on(1, commit="c0ffee", branch="main", before=7),
     "quarantined": queries.quarantined(1),
     "quarantine_entry": queries.quarantine_entry(1, suite="main", file="a.py", name="b").values(released_us=1),
+    "bypass": queries.bypass(1, "7", 1),
+    "newest_bypasses": queries.newest_bypasses(1, 10),
+    "branch_runs": queries.branch_runs(1, branches=["main"], since_us=7),
     "failures_of": queries.failures_of([1, 2]),
 }
 
@@ -57,7 +60,10 @@ def test_every_public_query_is_among_those_checked() -> None:
     assert {name for name in public if not name.startswith("_")} == set(STATEMENTS)
 
 
-@pytest.mark.parametrize("name", ["run", "recorded_shards", "last_runs", "measured", "shards_of", "newest_runs"])
+@pytest.mark.parametrize(
+    "name",
+    ["run", "recorded_shards", "last_runs", "measured", "shards_of", "newest_runs", "newest_bypasses", "branch_runs"],
+)
 def test_what_is_asked_of_a_long_history_is_found_by_index(tmp_path: Path, name: str) -> None:
     path = tmp_path / "history.sqlite"
     with SqlHistory.open(path) as history:
