@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select
 from ci_itest.flaky.fold import Results
 from ci_itest.flaky.numbers import code_of, file_number, shard_number
 from ci_itest.flaky.state import CASE_BYTES, EMPTY, Learned, State, learn, packed_cases, rest_of, state_of
-from ci_itest.history import queries
+from ci_itest.history import judgements, queries
 from ci_itest.history.schema import PAGE_CASES, cases, flaky_pages, flaky_rest
 
 IsMain = Callable[[str], bool]
@@ -62,6 +62,7 @@ def write_state(connection: Connection, repository_id: int, state: State, *, las
         )
     rest = zlib.compress(json.dumps(rest_of(state), separators=(",", ":")).encode())
     connection.execute(insert(flaky_rest).values(repository_id=repository_id, last_run_id=last_run_id, data=rest))
+    judgements.keep_standing(connection, state, repository_id=repository_id)
 
 
 def _page(known: dict[int, bytes]) -> bytes:
@@ -71,6 +72,7 @@ def _page(known: dict[int, bytes]) -> bytes:
 def forget(connection: Connection, repository_id: int) -> None:
     connection.execute(delete(flaky_pages).where(flaky_pages.c.repository_id == repository_id))
     connection.execute(delete(flaky_rest).where(flaky_rest.c.repository_id == repository_id))
+    judgements.forget_standing(connection, repository_id=repository_id)
 
 
 def catch_up(connection: Connection, repository_id: int, *, is_main: IsMain) -> tuple[int, Learned | None]:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from ci_itest.model.cases import Outcome, Verdict
+from ci_itest.model.judged import CauseKind
 
 SCHEMA = 1
 """Raised by every change that an older version of ci-itest could not read."""
@@ -42,6 +43,9 @@ VERDICT_CODES = MappingProxyType(
         Verdict.QUARANTINED: 5,
         Verdict.MISSING: 6,
     }
+)
+CAUSE_CODES = MappingProxyType(
+    {CauseKind.FLAKY: 1, CauseKind.CHANGE: 2, CauseKind.KNOWN: 3, CauseKind.ENVIRONMENT: 4},
 )
 """What stands in the file for each word. Files outlive versions: a code is never given another meaning."""
 
@@ -132,6 +136,15 @@ results = Table(
     Index("results_by_case", "case_id", "run_id"),
     sqlite_with_rowid=False,
 )
+
+results_that_failed = Index(
+    "results_that_failed",
+    results.c.case_id,
+    results.c.run_id,
+    sqlite_where=results.c.failed_attempts > 0,
+    postgresql_where=results.c.failed_attempts > 0,
+)
+"""A hundredth of the results: what a case cost in a month is read from it alone."""
 
 failures = Table(
     "failures",
@@ -226,5 +239,67 @@ bypasses = Table(
     Index("bypasses_by_time", "repository_id", "at_us"),
 )
 
-LATER_TABLES = (flaky_pages, flaky_rest, quarantine, renames, bypasses)
+repository_facts = Table(
+    "repository_facts",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    # "" before it had a run.
+    Column("default_branch", Text, nullable=False, server_default=""),
+    # The text of its CODEOWNERS, "" where none was told.
+    Column("codeowners", Text, nullable=False, server_default=""),
+)
+
+# What the flaky model says of the cases that it suspects, in columns: pages ask for nothing else of its state, which
+# takes a tenth of a second to read at 100,000 cases. Written whenever the state is.
+flaky_cases = Table(
+    "flaky_cases",
+    metadata,
+    Column("case_id", Integer, primary_key=True, autoincrement=False),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("is_flaky", Boolean, nullable=False),
+    Column("probability", Float, nullable=False),
+    Column("rate", Float, nullable=False),
+    Column("rate_low", Float, nullable=False),
+    Column("rate_high", Float, nullable=False),
+    Column("broken_on_main", Float, nullable=False),
+    # On the default branch.
+    Column("main_runs", Integer, nullable=False),
+    Column("main_failures", Integer, nullable=False),
+    Index("flaky_cases_by_repository", "repository_id"),
+)
+
+# What the report of a run said of its failures, and of cases that had become slower or faster.
+causes = Table(
+    "causes",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("case_id", Integer, primary_key=True, autoincrement=False),
+    Column("cause", SmallInteger, nullable=False),
+    Column("probability", Float, nullable=False),
+    Index("causes_by_case", "case_id"),
+)
+
+pace_changes = Table(
+    "pace_changes",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("case_id", Integer, primary_key=True, autoincrement=False),
+    Column("before_seconds", Float, nullable=False),
+    Column("after_seconds", Float, nullable=False),
+    # Since how many runs.
+    Column("runs", Integer, nullable=False),
+    Index("pace_changes_by_case", "case_id"),
+)
+
+LATER_TABLES = (
+    flaky_pages,
+    flaky_rest,
+    quarantine,
+    renames,
+    bypasses,
+    repository_facts,
+    flaky_cases,
+    causes,
+    pace_changes,
+)
 PAGE_CASES = 1024

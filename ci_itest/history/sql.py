@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ci_itest.errors import HistoryError
 from ci_itest.flaky.state import State
-from ci_itest.history import bypassing, learning, queries, renaming, rows, schema
+from ci_itest.history import bypassing, judgements, learning, queries, renaming, rows, schema
 from ci_itest.history.database import WRITES, damaged, database_url, door, engine_for, give_back_space, refuse_cut_off
 from ci_itest.history.store import LAST_RUNS
 from ci_itest.model.bypass import AuditedBypass, BypassRecord
@@ -73,6 +73,7 @@ class SqlHistory:
                 connection, (case.case for case in part.cases), repository_id=repository_id, name=self._name
             )
             _insert_results(connection, part, run_id=run_id, case_ids=case_ids)
+            judgements.keep(connection, run.judged, run_id=run_id, case_ids=case_ids)
         return True
 
     def timings(
@@ -287,21 +288,27 @@ def _is_prepared(connection: Connection, *, name: str) -> bool:
 
 
 def _misses_later_parts(connection: Connection) -> bool:
-    """Whether the file is of a version before the flaky model."""
+    """Whether the file is of a version before the flaky model, or before the pages that show it."""
     found = inspect(connection)
     tables = set(found.get_table_names())
     if not tables.issuperset(table.name for table in schema.LATER_TABLES):
         return True
     name = schema.results.name
-    return name in tables and all(column["name"] != "shard" for column in found.get_columns(name))
+    if name not in tables:
+        return False
+    has_index = any(index["name"] == schema.results_that_failed.name for index in found.get_indexes(name))
+    return not has_index or all(column["name"] != "shard" for column in found.get_columns(name))
 
 
 def _add_later_parts(connection: Connection) -> None:
     schema.metadata.create_all(connection, tables=schema.LATER_TABLES)
     found = inspect(connection)
     name = schema.results.name
-    if name in found.get_table_names() and all(column["name"] != "shard" for column in found.get_columns(name)):
+    if name not in found.get_table_names():
+        return
+    if all(column["name"] != "shard" for column in found.get_columns(name)):
         connection.exec_driver_sql("ALTER TABLE results ADD COLUMN shard SMALLINT DEFAULT 0 NOT NULL")
+    schema.results_that_failed.create(connection, checkfirst=True)
 
 
 def _repository_id(connection: Connection, name: str) -> int:
