@@ -61,6 +61,21 @@ def test_a_workflow_follows_githubs_schema(file: Path) -> None:
     assert code == 0, output
 
 
+@pytest.mark.parametrize(
+    ("file", "schema"),
+    [
+        ("dependabot.yml", "dependabot"),
+        ("ISSUE_TEMPLATE/bug.yml", "github-issue-forms"),
+        ("ISSUE_TEMPLATE/idea.yml", "github-issue-forms"),
+        ("ISSUE_TEMPLATE/config.yml", "github-issue-config"),
+    ],
+)
+def test_what_github_reads_beside_workflows_follows_its_schemas(file: str, schema: str) -> None:
+    code, output = program("check-jsonschema", "--builtin-schema", f"vendor.{schema}", f".github/{file}")
+
+    assert code == 0, output
+
+
 @pytest.mark.parametrize("file", ACTIONS + WORKFLOWS, ids=shown)
 def test_no_expression_stands_inside_a_script(file: Path) -> None:
     steps = list(steps_of(file))
