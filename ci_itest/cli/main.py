@@ -26,6 +26,7 @@ COMMANDS = {
     "flaky": "Show which cases fail by themselves; learn that anew.",
     "quarantine": "Keep failures of flaky cases from failing builds for a while.",
     "config": "Show every setting, its value and where it came from.",
+    "completion": "Print the script that completes commands in a shell.",
 }
 """Subcommands and what each does; the module is `ci_itest.cli.commands.<name>`, loaded only to run it."""
 
@@ -58,13 +59,47 @@ class _LazyGroup(click.Group):
             raise click.UsageError(f"{error.message}{hint}", ctx) from error
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, "-V", "--version", prog_name="ci-itest")
-def group() -> None:
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    invoke_without_command=True,
+)
+@click.option("-V", "--version", "wants_version", is_flag=True, help="Show the version and exit.")
+@click.option("--json", "as_json", is_flag=True, help="With --version: as JSON, with Python, system and libraries.")
+@click.pass_context
+def group(ctx: click.Context, wants_version: bool, as_json: bool) -> None:
     """Integration tests in CI: real services, balanced shards, one honest report.
 
     Try `ci-itest run` in a repository with a ci-itest.toml.
     """
+    if wants_version:
+        click.echo(_versions() if as_json else f"ci-itest, version {__version__}")
+        ctx.exit()
+    if as_json:
+        raise click.UsageError("--json goes with --version, or after a command that knows it.", ctx)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(ExitCode.USAGE)
+
+
+def _versions() -> str:
+    """What a report of a fault should name, as JSON."""
+    import json
+    import platform
+    import re
+    from importlib import metadata
+
+    needed = [text for text in metadata.requires("ci-itest") or [] if "extra ==" not in text]
+    names = [re.split(r"[^\w.-]", text)[0] for text in needed]
+    return json.dumps(
+        {
+            "version": __version__,
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "libraries": {name: metadata.version(name) for name in sorted(names)},
+        },
+        indent=2,
+    )
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from ci_itest.cli.console import say
 from ci_itest.cli.deciding import Judge
 from ci_itest.cli.judging import with_planned_quarantine
 from ci_itest.cli.options import settings_options
+from ci_itest.cli.plan_formats import FORMATS, gitlab_pipeline, matrix_of
 from ci_itest.cli.templates import user_templates
 
 if TYPE_CHECKING:
@@ -45,6 +46,20 @@ if TYPE_CHECKING:
     default=0.0,
     help="Price of a billed minute, for --what-if (GitHub's Linux runner: 0.006 dollars).",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="path",
+    show_default=True,
+    help="What is printed: the plan's path, the shards as JSON, or a GitLab child pipeline.",
+)
+@click.option(
+    "--template",
+    default=".gitlab/ci-itest.yml",
+    show_default=True,
+    help="File with the job .ci-itest-shard, which the GitLab pipeline includes.",
+)
 def command(
     root: Path,
     config_file: Path | None,
@@ -55,11 +70,13 @@ def command(
     decides: bool,
     asks: bool,
     price: float,
+    form: str,
+    template: str,
 ) -> int:
     """Divide the suite over shards and write plan.json.
 
     A plan that is there already for the same run is kept: every attempt of a run works by one plan. The path of the
-    plan is printed on stdout.
+    plan is printed on stdout, or what --format says.
     """
     from ci_itest.model.decision import DecisionKind
 
@@ -82,8 +99,14 @@ def command(
     write_document(out, plan)
     show(plan)
     building.set_outputs(_outputs(plan, decision))
-    click.echo(out)
+    click.echo(_printed(form, plan, out=out, template=template))
     return 0
+
+
+def _printed(form: str, plan: Plan, *, out: Path, template: str) -> str:
+    if form == "json":
+        return json.dumps(matrix_of(plan))
+    return gitlab_pipeline(plan, template=template) if form == "gitlab" else str(out)
 
 
 def _show_what_if(config: Config, place: Place, *, price: float) -> int:
@@ -200,16 +223,11 @@ def _outputs(plan: Plan | None, decision: Decision | None) -> dict[str, str]:
     """Outputs of the plan job; `shards` is what `matrix.include` takes."""
     import msgspec
 
-    suites = plan.suites if plan else ()
-    shards = [
-        {"suite": suite.suite, "index": shard.index, "count": suite.shard_count}
-        for suite in suites
-        for shard in suite.shards
-    ]
+    shards = matrix_of(plan) if plan else ()
     return {
         "run": "true" if plan else "false",
         "reason": decision.reason if decision else "",
-        "shards": json.dumps(shards),
+        "shards": json.dumps(list(shards)),
         "shard-count": str(len(shards)),
         "decision": json.dumps(msgspec.to_builtins(decision)) if decision else "",
     }

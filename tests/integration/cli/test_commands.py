@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ci_itest.process import output_of
 from tests.helpers.suites import ci_itest, write_files
@@ -160,6 +162,58 @@ def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
 
     assert output.endswith("[]")
     assert "run-shard" in output
+
+
+def test_the_version_is_told_as_a_line_or_with_all_that_a_report_of_a_fault_needs(tmp_path: Path) -> None:
+    line = ci_itest("--version", root=tmp_path)
+    code, text = ci_itest("--version", "--json", root=tmp_path)
+
+    told = json.loads(text)
+    assert line == (0, f"ci-itest, version {told['version']}")
+    assert code == 0
+    assert {"docker", "sqlalchemy"} <= told["libraries"].keys()
+    assert told["python"] == platform.python_version()
+
+
+def test_without_a_command_the_help_is_shown_and_the_call_counts_as_wrong(tmp_path: Path) -> None:
+    code, output = ci_itest(root=tmp_path)
+
+    assert code == 2
+    assert "run-shard" in output
+
+
+def test_bash_completes_commands_and_their_options(tmp_path: Path) -> None:
+    _, script = ci_itest("completion", "bash", root=tmp_path)
+    asked = {"_CI_ITEST_COMPLETE": "bash_complete", "COMP_WORDS": "ci-itest plan --wh", "COMP_CWORD": "2"}
+    _, offered = ci_itest(root=tmp_path, **asked)
+
+    assert "_CI_ITEST_COMPLETE=bash_complete" in script
+    assert offered == "plain,--what-if"
+
+
+def test_a_plan_is_printed_as_rows_for_any_ci_system(suite: Path) -> None:
+    code, output = ci_itest("plan", "--format", "json", root=suite)
+
+    assert code == 0, output
+    assert json.loads(output.splitlines()[-1]) == [
+        {"suite": "main", "index": 1, "count": 2},
+        {"suite": "main", "index": 2, "count": 2},
+    ]
+
+
+def test_a_plan_is_printed_as_a_child_pipeline_whose_jobs_are_the_shards(suite: Path) -> None:
+    code, output = ci_itest("plan", "--format", "gitlab", "--template", "ci/shard.yml", root=suite)
+
+    assert code == 0, output
+    pipeline = yaml.safe_load(output[output.index("# A child") :])
+    assert pipeline.pop("include") == [{"local": "ci/shard.yml"}]
+    assert pipeline == {
+        f"shard main {index} of 2": {
+            "extends": ".ci-itest-shard",
+            "variables": {"SHARD_SUITE": "main", "SHARD_INDEX": str(index)},
+        }
+        for index in (1, 2)
+    }
 
 
 def test_the_installed_plugin_loads_nothing_heavy() -> None:
