@@ -25,6 +25,7 @@ COMMANDS = {
     "history": "Bring durations of other tools in, or take ours out.",
     "flaky": "Show which cases fail by themselves; learn that anew.",
     "quarantine": "Keep failures of flaky cases from failing builds for a while.",
+    "serve": "Serve history, quarantine and the flaky-test dashboard.",
     "config": "Show every setting, its value and where it came from.",
     "completion": "Print the script that completes commands in a shell.",
 }

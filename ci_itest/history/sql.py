@@ -56,8 +56,13 @@ class SqlHistory:
                 raise
         return history
 
+    def check(self) -> None:
+        """Ask the database for anything at all; HistoryError when it does not answer."""
+        with self.reading() as connection:
+            connection.execute(select(schema.meta.c.value)).first()
+
     def record(self, run: Run, *, repository: str, recorded_at: str) -> bool:
-        with self._transaction(writes=True) as connection:
+        with self.transaction(writes=True) as connection:
             repository_id = _repository_id(connection, rows.storable(repository))
             row = rows.run_row(run, repository_id=repository_id, recorded_at=recorded_at)
             ci_run_id = row["ci_run_id"]
@@ -79,7 +84,7 @@ class SqlHistory:
     def timings(
         self, suite: str, *, repository: str, branches: Collection[str] | None, last_runs: int = LAST_RUNS
     ) -> tuple[CaseTimings, ...]:
-        with _collector_paused(), self._reading() as connection:
+        with _collector_paused(), self.reading() as connection:
             found = queries.last_runs(suite, repository=repository, branches=branches, limit=last_runs)
             by_case: dict[int, list[RunTiming]] = {}
             for _, attempts in groupby(connection.execute(found).all(), key=itemgetter(1)):
@@ -92,7 +97,7 @@ class SqlHistory:
             )
 
     def accuracy(self, *, repository: str, branches: Collection[str] | None = None) -> tuple[ShardAccuracy, ...]:
-        with self._reading() as connection:
+        with self.reading() as connection:
             return tuple(
                 shard
                 for suite in connection.scalars(queries.suites(repository=repository)).all()
@@ -100,12 +105,12 @@ class SqlHistory:
             )
 
     def runs(self, limit: int = 20, *, repository: str) -> tuple[RunSummary, ...]:
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.execute(queries.newest_runs(limit, repository=repository))
             return tuple(rows.summary_of(row) for row in found)
 
     def newest_run(self, *, repository: str, branch: str, without: str = "") -> PastRun | None:
-        with _collector_paused(), self._reading() as connection:
+        with _collector_paused(), self.reading() as connection:
             found = queries.newest_attempts(repository=rows.storable(repository), branch=branch, without=without)
             attempts = connection.execute(found).all()
             if not attempts:
@@ -124,46 +129,46 @@ class SqlHistory:
         )
 
     def learn(self, *, repository: str, is_main: Callable[[str], bool]) -> int:
-        with self._transaction(writes=True) as connection, self._sane():
+        with self.transaction(writes=True) as connection, self._sane():
             count, _ = learning.catch_up(
                 connection, _repository_id(connection, rows.storable(repository)), is_main=is_main
             )
         return count
 
     def rebuild(self, *, repository: str, is_main: Callable[[str], bool]) -> int:
-        with self._transaction(writes=True) as connection, self._sane():
+        with self.transaction(writes=True) as connection, self._sane():
             repository_id = _repository_id(connection, rows.storable(repository))
             learning.forget(connection, repository_id)
             count, _ = learning.catch_up(connection, repository_id, is_main=is_main)
         return count
 
     def flaky_state(self, *, repository: str) -> State:
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.scalar(queries.repository(rows.storable(repository)))
             return learning.read_state(connection, found)[0] if found is not None else State()
 
     def case_numbers(self, *, repository: str) -> dict[CaseId, int]:
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.execute(queries.named_cases(repository=rows.storable(repository)))
             return {CaseId(suite, file, name): number for number, suite, file, name in found}
 
     def failures(self, cases: Collection[int]) -> dict[int, tuple[PastFailure, ...]]:
         by_case: dict[int, list[PastFailure]] = {}
-        with self._reading() as connection:
+        with self.reading() as connection:
             for case, started_us, branch, commit, is_recovered in connection.execute(queries.failures_of(cases)):
                 failure = PastFailure(rows.to_iso(started_us), branch, commit, bool(is_recovered))
                 by_case.setdefault(case, []).append(failure)
         return {case: tuple(failures) for case, failures in by_case.items()}
 
     def quarantined(self, *, repository: str) -> tuple[QuarantineEntry, ...]:
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.scalar(queries.repository(rows.storable(repository)))
             if found is None:
                 return ()
             return tuple(rows.quarantine_entry_of(row) for row in connection.execute(queries.quarantined(found)))
 
     def quarantine(self, entry: QuarantineEntry, *, repository: str) -> None:
-        with self._transaction(writes=True) as connection:
+        with self.transaction(writes=True) as connection:
             repository_id = _repository_id(connection, rows.storable(repository))
             row = rows.quarantine_row(entry, repository_id=repository_id)
             names = {part: row[part] for part in ("suite", "file", "name")}
@@ -172,32 +177,32 @@ class SqlHistory:
                 connection.execute(insert(schema.quarantine).values(row))
 
     def release(self, case: CaseId, *, repository: str, because: str, at: str) -> bool:
-        with self._transaction(writes=True) as connection:
+        with self.transaction(writes=True) as connection:
             repository_id = _repository_id(connection, rows.storable(repository))
             names = {part: rows.storable(getattr(case, part)) for part in ("suite", "file", "name")}
             ended = {"released_us": rows.to_epoch(at), "released_because": rows.storable(because)}
             return bool(connection.execute(queries.quarantine_entry(repository_id, **names).values(ended)).rowcount)
 
     def rename(self, renames: Iterable[tuple[CaseId, CaseId]], *, repository: str, at: str) -> int:
-        with self._transaction(writes=True) as connection:
+        with self.transaction(writes=True) as connection:
             found = _repository_id(connection, rows.storable(repository))
             return renaming.rename(connection, found, renames, at=at)
 
     def renamed(self, *, repository: str) -> tuple[RenamedCase, ...]:
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.scalar(queries.repository(rows.storable(repository)))
             return renaming.renamed(connection, found) if found is not None else ()
 
     def undo_rename(self, case: CaseId, *, repository: str) -> bool:
-        with self._transaction(writes=True) as connection, self._sane():
+        with self.transaction(writes=True) as connection, self._sane():
             return renaming.undo(connection, _repository_id(connection, rows.storable(repository)), case)
 
     def record_bypass(self, bypass: BypassRecord, *, repository: str) -> bool:
-        with self._transaction(writes=True) as connection:
+        with self.transaction(writes=True) as connection:
             return bypassing.keep(connection, _repository_id(connection, rows.storable(repository)), bypass)
 
     def bypasses(self, limit: int = 100, *, repository: str, main: Collection[str]) -> tuple[AuditedBypass, ...]:
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.scalar(queries.repository(rows.storable(repository)))
             return bypassing.found(connection, found, limit=limit, main=main) if found is not None else ()
 
@@ -208,7 +213,7 @@ class SqlHistory:
             How many runs (each attempt by itself) were forgotten.
         """
         epoch_us = rows.to_epoch(before)
-        with self._transaction(writes=True) as connection:
+        with self.transaction(writes=True) as connection:
             count = connection.execute(queries.runs_before(epoch_us)).rowcount
             if count:
                 connection.execute(queries.cases_without_results())
@@ -232,16 +237,16 @@ class SqlHistory:
         self.close()
 
     @contextmanager
-    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+    def transaction(self, *, writes: bool) -> Iterator[Connection]:
         with door(self._name), self._engine.connect() as connection:
             connection.execution_options(**{WRITES: writes})
             with connection.begin():
                 yield connection
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
         """A transaction whose rows may be damaged: what cannot be made a value of then is the file's fault."""
-        with self._transaction(writes=False) as connection, self._sane():
+        with self.transaction(writes=False) as connection, self._sane():
             yield connection
 
     @contextmanager
@@ -253,12 +258,12 @@ class SqlHistory:
 
     def _prepare(self) -> None:
         """Make the tables where there are none, and refuse those of another schema or program."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             if self._engine.dialect.name == "sqlite":
                 refuse_cut_off(connection, self._name)
             if _is_prepared(connection, name=self._name) and not _misses_later_parts(connection):
                 return
-        with self._transaction(writes=True) as connection:
+        with self.transaction(writes=True) as connection:
             if not _is_prepared(connection, name=self._name):  # another process may have been first
                 schema.metadata.create_all(connection)
                 connection.execute(insert(schema.meta).values(name="schema", value=str(schema.SCHEMA)))
