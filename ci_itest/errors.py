@@ -63,6 +63,10 @@ class EngineError(ServiceError):
     """The Docker engine cannot be reached or refused a request."""
 
 
+class BuildError(ServiceError):
+    """The `[build]` command failed or took too long."""
+
+
 class PrepareError(ServiceError):
     """A `[[prepare]]` command failed or took too long."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from ci_itest.errors import SettingsError
 from ci_itest.model.settings import (
     MAIN_SUITE,
     AppSettings,
+    BuildSettings,
     PrepareSettings,
     Seconds,
     ServiceSettings,
@@ -22,6 +24,7 @@ from ci_itest.model.settings import (
 )
 
 SUITE_TABLE = "suite"
+_SUITE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,49}", re.ASCII)
 
 KeyPath = tuple[str, ...]
 
@@ -65,7 +68,7 @@ def read_config(
     source = find_settings_file(root, named=file)
     reader = _Reader(source)
     trees = reader.suite_trees()
-    outside = [*_from_environment(environment), *_from_command_line(overrides or {})]
+    outside = [*_from_environment(environment), *_from_command_line(overrides or {}, suites=trees)]
     suites = {name: reader.suite(name, tree, outside) for name, tree in trees.items()}
     shared = {name: reader.shared(name, table, outside) for name, table in SHARED_TABLES.items()}
     settings = Settings(suites=suites, **shared)
@@ -87,8 +90,15 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[_Override]:
             yield _Override(path, key, text, Origin(name))
 
 
-def _from_command_line(overrides: Mapping[str, str]) -> Iterable[_Override]:
-    known = {".".join(path): (path, key) for path, key in overridable()}
+def _from_command_line(overrides: Mapping[str, str], *, suites: Iterable[str]) -> Iterable[_Override]:
+    """A suite's own key (`suite.api.shards`) comes after the one for all suites, and so outweighs it."""
+    declared = list(overridable())
+    known = {".".join(path): (path, key) for path, key in declared}
+    for suite in suites:
+        for path, key in declared:
+            if len(path) == 1:
+                known[".".join((SUITE_TABLE, suite, *path))] = ((SUITE_TABLE, suite, *path), key)
+    overrides = dict(sorted(overrides.items(), key=lambda item: item[0].startswith(f"{SUITE_TABLE}.")))
     for name, text in overrides.items():
         if name not in known:
             raise SettingsError(f"There is no setting `{name}`.", hint=_nearest(name, known))
@@ -102,20 +112,35 @@ class _Reader:
         self.origins: dict[KeyPath, Origin] = {}
 
     def suite_trees(self) -> dict[str, Mapping[str, Any]]:
-        """Each suite's keys: those at the top, under those of its own table."""
-        top = dict(self._source.tree)
-        named = self._table(top.pop(SUITE_TABLE, {}), (SUITE_TABLE,))
-        for table in SHARED_TABLES:
-            top.pop(table, None)
-        self._refuse_unknown(top, SuiteSettings, (), also=(*SHARED_TABLES, SUITE_TABLE))
+        """The keys of each suite's own table; where none is named, those at the top are the suite `main`."""
+        named = self._table(self._source.tree.get(SUITE_TABLE, {}), (SUITE_TABLE,))
+        self._refuse_unknown(self._top(), SuiteSettings, (), also=(*SHARED_TABLES, SUITE_TABLE))
+        for name in named:
+            if not _SUITE_NAME.fullmatch(name):
+                raise SettingsError(
+                    f"{self._place((SUITE_TABLE, name))}: a suite cannot be called {name!r}.",
+                    hint="Its name stands in the names of artifacts: letters, digits, dots, dashes, underscores.",
+                )
         if not named:
-            return {MAIN_SUITE: top}
-        return {name: {**top, **self._table(tree, (SUITE_TABLE, name))} for name, tree in named.items()}
+            return {MAIN_SUITE: self._top()}
+        return {name: self._table(tree, (SUITE_TABLE, name)) for name, tree in named.items()}
 
     def suite(self, name: str, tree: Mapping[str, Any], outside: Iterable[_Override]) -> SuiteSettings:
-        prefix = () if name == MAIN_SUITE and SUITE_TABLE not in self._source.tree else (SUITE_TABLE, name)
-        own = {override.path[0]: override for override in outside if len(override.path) == 1}
-        return self._dataclass(tree, SuiteSettings, prefix, own)  # type: ignore[no-any-return]
+        is_named = SUITE_TABLE in self._source.tree
+        meant = [override for override in outside if override.path[:-1] in ((), (SUITE_TABLE, name))]
+        own = {override.path[-1]: override for override in meant}
+        return self._dataclass(  # type: ignore[no-any-return]
+            tree,
+            SuiteSettings,
+            (SUITE_TABLE, name) if is_named else (),
+            own,
+            inherited=self._top() if is_named else {},
+        )
+
+    def _top(self) -> dict[str, Any]:
+        """What stands at the top of the file and is no table of its own kind: it holds for every suite."""
+        others = (*SHARED_TABLES, SUITE_TABLE)
+        return {name: value for name, value in self._source.tree.items() if name not in others}
 
     def shared(self, name: str, table: type, outside: Iterable[_Override]) -> Any:
         own = {
@@ -124,9 +149,16 @@ class _Reader:
         return self._dataclass(self._table(self._source.tree.get(name, {}), (name,)), table, (name,), own)
 
     def _dataclass(
-        self, tree: Mapping[str, Any], table: type, path: KeyPath, outside: Mapping[str, _Override] | None = None
+        self,
+        tree: Mapping[str, Any],
+        table: type,
+        path: KeyPath,
+        outside: Mapping[str, _Override] | None = None,
+        *,
+        inherited: Mapping[str, Any] | None = None,
     ) -> Any:
         self._refuse_unknown(tree, table, path)
+        above = inherited or {}
         values: dict[str, Any] = {}
         for name, key in keys_of(table).items():
             here = (*path, name)
@@ -137,6 +169,12 @@ class _Reader:
             elif name in tree:
                 values[name] = self._value(tree[name], key, here)
                 self.origins[here] = Origin(self._place(here))
+                if name in above and key.kind in ("tables", "strings"):
+                    # A suite adds its services and variables to those of all suites.
+                    values[name] = {**self._value(above[name], key, (name,)), **values[name]}
+            elif name in above:
+                values[name] = self._value(above[name], key, (name,))
+                self.origins[here] = Origin(self._place((name,)))
         made = table(**values)
         self._check_whole(made, path)
         return made
@@ -240,6 +278,8 @@ class _Reader:
                 )
         if isinstance(made, ServiceSettings) and not made.image:
             raise SettingsError(f"{place}`{'.'.join(path)}` names no image.", hint='Write image = "postgres:16".')
+        if isinstance(made, BuildSettings) and not made.run:
+            raise SettingsError(f"{place}`[build]` has no command.", hint='Write run = "npm run build".')
         if isinstance(made, PrepareSettings) and not made.run:
             raise SettingsError(
                 f"{place}a [[prepare]] step has no command.", hint='Write run = "alembic upgrade head".'

@@ -28,6 +28,11 @@ class RunFolder:
         return self.path / "bundles"
 
     @property
+    def builds(self) -> Path:
+        """How the builds of the run ended, for its shards."""
+        return self.path / "builds"
+
+    @property
     def report(self) -> Path:
         return self.path / "report"
 

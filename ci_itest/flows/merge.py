@@ -58,6 +58,7 @@ def merge(plan: Plan, bundles: Bundles, facts: RunFacts) -> Run:
     findings += incomplete
     findings += _missing_shards(plan, shards)
     findings += _silent_shards(plan, shards)
+    findings += _not_built(shards)
     for shard in shards.values():
         findings += _stopped(shard)
     findings += _files(plan, shards)
@@ -149,6 +150,19 @@ def _silent_shards(plan: Plan, shards: Mapping[ShardKey, ShardResult]) -> Iterab
                     "it was to run have none."
                 )
                 yield Finding(FindingKind.FILE_NEVER_RUN, words, shard=shard.label, items=planned.files)
+
+
+def _not_built(shards: Mapping[ShardKey, ShardResult]) -> Iterable[Finding]:
+    """A build that fails stops all shards of a suite for one reason, which is said once."""
+    failed: dict[str, list[ShardResult]] = defaultdict(list)
+    for shard in shards.values():
+        if shard.stop_reason is StopReason.BUILD:
+            failed[shard.suite].append(shard)
+    for same in failed.values():
+        labels = tuple(shard.label for shard in same)
+        count = "1 shard" if len(labels) == 1 else f"{len(labels)} shards"
+        words = f"{same[0].message} ({count} stopped: {', '.join(labels[:5])}{' …' if len(labels) > 5 else ''})"
+        yield Finding(FindingKind.STOPPED_SHARD, words, shard=labels[0], items=labels)
 
 
 def _stopped(shard: ShardResult) -> Iterable[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ci_itest.bypass.globs import matches_any
@@ -93,7 +93,7 @@ def make_plan(
         known: What history knows of a suite, by its name.
 
     Raises:
-        NothingToRunError: No suite has a test file.
+        NothingToRunError: A suite has no test file.
         PlanError: All suites together have more than 256 shards.
         SettingsError: A folder in `tests` does not exist.
     """
@@ -105,7 +105,7 @@ def make_plan(
             commit=request.commit,
             created_at=request.created_at,
             tool_version=request.tool_version,
-            suites=_within_limit(suites),
+            suites=_with_names(_within_limit(suites)),
             root=request.root_in_repository,
             report=request.report,
         )
@@ -118,17 +118,20 @@ def suites_of(
     """Every suite with what its files and shards are expected to take.
 
     Raises:
-        NothingToRunError: No suite has a test file.
+        NothingToRunError: A suite has no test file.
     """
     works = tuple(
         _suite_work(name, settings, request, runner_named(settings.runner), known(name))
         for name, settings in request.suites.items()
     )
-    if not any(work.files for work in works):
-        folders = ", ".join(folder for settings in request.suites.values() for folder in settings.tests)
-        raise NothingToRunError(
-            f"No test file was found in {folders}.", hint="Point `tests` at the folders of your integration tests."
-        )
+    for work in works:
+        if not work.files:
+            # Also when other suites have some: a suite that lost its files must not pass for a green one.
+            of_suite = f" of suite {work.name}" if len(works) > 1 else ""
+            raise NothingToRunError(
+                f"No test file{of_suite} was found in {', '.join(work.settings.tests)}.",
+                hint="Point `tests` at the folders of your integration tests.",
+            )
     return works
 
 
@@ -270,6 +273,15 @@ def _knowledge(work: SuiteWork) -> Iterable[str]:
         yield "No history yet: divided by the number of tests each file shows. The next plan knows durations."
     elif unknown:
         yield f"{unknown} of {total} cases have no history yet, {share:.0%} of the expected time."
+
+
+def _with_names(suites: tuple[SuitePlan, ...]) -> tuple[SuitePlan, ...]:
+    """Where there are several, a note says whose it is."""
+    if len(suites) == 1:
+        return suites
+    return tuple(
+        replace(suite, notes=tuple(f"Suite {suite.suite}: {note}" for note in suite.notes)) for suite in suites
+    )
 
 
 def _within_limit(suites: tuple[SuitePlan, ...]) -> tuple[SuitePlan, ...]:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from ci_itest import __version__, process
 from ci_itest.config.templates import APP, endpoint_values, fill, names_in
-from ci_itest.errors import AppError, CiItestError, ExitCode, PrepareError, ServiceError
+from ci_itest.errors import AppError, BuildError, CiItestError, ExitCode, PrepareError, ServiceError
+from ci_itest.flows.builds import build, build_environment
 from ci_itest.flows.bundles import BundleFolder, with_results, write_shard
 from ci_itest.flows.commands import LOOPBACK, Log, app_running, free_port, log_file, prepare
 from ci_itest.flows.merge import case_results
@@ -62,6 +63,7 @@ class ShardJob:
         hash_seed: PYTHONHASHSEED where the environment sets none; "" for one drawn from run and shard.
         rerun_of: The attempt whose failed and missing cases `only` names; 0 for none.
         seed: For plugins that shuffle or draw; "" for one drawn from run and shard.
+        builds: Folder that the shards of the run on this machine share, so that they build once; None to build here.
     """
 
     plan: Plan
@@ -79,6 +81,7 @@ class ShardJob:
     hash_seed: str = ""
     seed: str = ""
     rerun_of: int = 0
+    builds: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def run_shard(job: ShardJob, tools: Tools) -> ShardResult:
 
 def exit_code_of(result: ShardResult, verdicts: Mapping[Verdict, int]) -> ExitCode:
     """What the shard's process ends with: it colours one job, the report job alone decides on the run."""
-    if result.stop_reason in (StopReason.SERVICES, StopReason.PREPARE, StopReason.APP):
+    if result.stop_reason in (StopReason.BUILD, StopReason.SERVICES, StopReason.PREPARE, StopReason.APP):
         return ExitCode.SERVICES
     if result.stop_reason is StopReason.RUNNER:
         return ExitCode.USAGE
@@ -176,9 +179,12 @@ class _Run:
     def _tested(self) -> _Tested:
         """The phases up to the clean-up; every error a user can meet becomes the reason the shard stopped."""
         try:
+            self._build()
             return self._with_services()
         except KeyboardInterrupt:
             return _Tested(stop_reason=StopReason.CANCELLED, message="The job was cancelled.")
+        except BuildError as error:
+            return _Tested(stop_reason=StopReason.BUILD, message=str(error))
         except PrepareError as error:
             return _Tested(stop_reason=StopReason.PREPARE, message=str(error))
         except AppError as error:
@@ -187,6 +193,20 @@ class _Run:
             return _Tested(stop_reason=StopReason.SERVICES, message=str(error))
         except CiItestError as error:
             return _Tested(stop_reason=StopReason.RUNNER, message=str(error))
+
+    def _build(self) -> None:
+        settings = self._job.settings
+        if settings.build is None:
+            return
+        with self._phase("build"), self._log("build") as log:
+            build(
+                settings.build,
+                suite=self._job.suite,
+                directory=self._job.root,
+                environment=build_environment(settings, self._request.environment),
+                log=log,
+                shared=self._job.builds,
+            )
 
     def _with_services(self) -> _Tested:
         with self._services_up() as services:

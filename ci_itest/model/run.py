@@ -22,6 +22,7 @@ class StopReason(StrEnum):
     NONE = ""
     CANCELLED = "cancelled"
     TIMEOUT = "timeout"
+    BUILD = "build"
     SERVICES = "services"
     PREPARE = "prepare"
     APP = "app"
@@ -30,7 +31,7 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PhaseTime:
-    """How long one phase of a shard took ("images", "services", "prepare", "app", "tests", "clean-up")."""
+    """How long one phase of a shard took ("build", "images", "services", "prepare", "app", "tests", "clean-up")."""
 
     name: str
     seconds: float

@@ -75,6 +75,14 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """`[build]`: a command before anything is started; when it fails, the suite stops there."""
+
+    run: str = _setting("", "Shell command, run in the root before the services start; empty: nothing to build.")
+    timeout: Seconds = _setting(Seconds(900), "How long it may take.")
+
+
+@dataclass(frozen=True, slots=True)
 class PrepareSettings:
     """`[[prepare]]`: a command between the services and the app, migrations mostly."""
 
@@ -111,6 +119,7 @@ class SuiteSettings:
     shard_timeout: Seconds = _setting(Seconds(1800), "Tests of a shard that run longer are stopped; 0: no limit.")
     python: str = _setting("", "Python of the tests; empty: the active or the .venv environment, else python3.")
     arguments: tuple[str, ...] = _setting((), "More arguments for the test runner.")
+    build: BuildSettings | None = _setting(None, "What must be built before the tests.")
     services: Mapping[str, ServiceSettings] = _setting({}, "Containers the tests talk to.")
     environment: Mapping[str, str] = _setting(
         {},

@@ -12,7 +12,7 @@ from ci_itest.reporting.wording import difference, duration, joined, number, plu
 BAR_WIDTH = 1000
 """Width of a whole bar in the picture's own units."""
 
-_PHASES = ("boot", "images", "services", "prepare", "app", "tests", "clean-up")
+_PHASES = ("boot", "build", "images", "services", "prepare", "app", "tests", "clean-up")
 _OTHER = "other"
 _FAR_FROM_PLAN = 0.25
 _NARROWEST = 2
@@ -20,6 +20,7 @@ _NARROWEST = 2
 _STOPPED = {
     StopReason.CANCELLED: "cancelled",
     StopReason.TIMEOUT: "stopped: too long",
+    StopReason.BUILD: "stopped: build",
     StopReason.SERVICES: "stopped: services",
     StopReason.PREPARE: "stopped: prepare",
     StopReason.APP: "stopped: app",

@@ -69,7 +69,7 @@ def command(
 
     def shard_command(suite: str, index: int, bundle: Path) -> list[str]:
         where = ["--plan", str(folder.plan), "--suite", suite, "--shard", str(index), "--bundle", str(bundle)]
-        share = ["--cores", str(cores_each), "--progress", "json"]
+        share = ["--cores", str(cores_each), "--builds", str(folder.builds), "--progress", "json"]
         return [sys.executable, "-I", "-m", "ci_itest", "run-shard", *options, *where, *share]
 
     with building.showing() as report:

@@ -55,6 +55,11 @@ if TYPE_CHECKING:
     help="Folder with bundles of earlier attempts; a later one runs what failed or never ran there.",
 )
 @click.option(
+    "--builds",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that shards on one machine share, so that the first of them builds for all.",
+)
+@click.option(
     "--progress",
     type=click.Choice(["lines", "json"]),
     default="lines",
@@ -71,6 +76,7 @@ def command(
     bundle: Path | None,
     earlier: Path,
     cores: int | None,
+    builds: Path | None,
     progress: str,
 ) -> int:
     """Run one shard of a plan and leave its bundle.
@@ -100,6 +106,7 @@ def command(
         cores=cores or building.cores(),
         only=only,
         rerun_of=rerun_of,
+        builds=builds,
     )
     report = _json_report if progress == "json" else building.plain_console(shows_output=True)
     result = run_shard(job, building.shard_tools(settings, report))

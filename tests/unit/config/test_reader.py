@@ -208,3 +208,60 @@ def test_no_two_settings_share_a_variable() -> None:
 )
 def test_durations_are_read_as_people_write_them(text: object, seconds: float) -> None:
     assert Seconds.parse(text) == seconds
+
+
+SUITES = """retries = 2
+[environment]
+LEVEL = "all"
+[services]
+postgres = "postgres:16"
+[suite.api]
+tests = ["api"]
+[suite.api.services]
+redis = "redis:7"
+[suite.api.environment]
+LEVEL = "api"
+[suite.e2e]
+tests = ["e2e"]
+"""
+
+
+def test_a_suite_adds_its_services_and_variables_to_those_of_all(tmp_path: Path) -> None:
+    suites = config_of(tmp_path, SUITES).settings.suites
+
+    assert {name: (list(suite.services), suite.environment) for name, suite in suites.items()} == {
+        "api": (["postgres", "redis"], {"LEVEL": "api"}),
+        "e2e": (["postgres"], {"LEVEL": "all"}),
+    }
+
+
+def test_the_line_of_an_inherited_value_is_the_one_at_the_top(tmp_path: Path) -> None:
+    config = config_of(tmp_path, SUITES)
+
+    assert str(config.origin(("suite", "api", "retries"))) == "ci-itest.toml:1"
+    assert str(config.origin(("suite", "e2e", "tests"))) == "ci-itest.toml:13"
+
+
+def test_the_command_line_sets_one_suite_or_all(tmp_path: Path) -> None:
+    config = config_of(tmp_path, SUITES, overrides={"suite.api.retries": "0", "retries": "1", "suite.e2e.shards": "3"})
+
+    suites = config.settings.suites
+    assert [(suite.retries, suite.shards) for suite in suites.values()] == [(0, "auto"), (1, 3)]
+
+
+def test_the_command_line_knows_the_suites(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        config_of(tmp_path, SUITES, overrides={"suite.apo.retries": "0"})
+
+    assert refused.value.hint == "Did you mean `suite.api.retries`?"
+
+
+@pytest.mark.parametrize("name", ['"a b"', '"a/b"', '"é"', '""', f'"{"a" * 51}"'])
+def test_a_suite_whose_name_no_artifact_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    error = refusal(tmp_path, f"\n[suite.{name}]\nretries = 1\n")
+
+    assert "a suite cannot be called" in error.message
+
+
+def test_a_build_without_a_command_is_refused(tmp_path: Path) -> None:
+    assert "`[build]` has no command" in refusal(tmp_path, '[build]\ntimeout = "9s"\n').message

@@ -186,6 +186,18 @@ def test_a_file_that_was_taken_and_never_run_is_named() -> None:
     assert (finding.kind, finding.shard, finding.items) == (FindingKind.FILE_NEVER_RUN, "1/3", ("tests/b.py",))
 
 
+def test_a_build_that_failed_is_said_once_for_all_shards_of_its_suite() -> None:
+    words = "The build of suite main failed, so none of it was tested: `make` ended with code 2."
+    shards = [
+        replace(done(PLAN, index), stop_reason=StopReason.BUILD, message=words, listed=(), collected=(), attempts=())
+        for index in (1, 2, 3)
+    ]
+
+    finding = only_finding(merged(*shards))
+
+    assert finding.message == f"{words} (3 shards stopped: 1/3, 2/3, 3/3)"
+
+
 def test_a_shard_that_died_is_named_with_what_it_was_running() -> None:
     hung = case("tests/c.py")
     died = replace(without_attempts(done(PLAN, 2), hung), state=ShardState.STARTED, running=(hung,))

@@ -106,6 +106,47 @@ def test_a_suite_without_files_is_nothing_to_run(root: Path) -> None:
         plan_of(root, SuiteSettings(), files={})
 
 
+def suites_of(root: Path, **suites: SuiteSettings) -> Plan:
+    for name in suites:
+        (root / name).mkdir(exist_ok=True)
+    return make_plan(PlanRequest(suites, root, "1", "c0ffee", NOW, "0", cores=2), runner_named=runner_named)
+
+
+def test_one_plan_holds_several_suites_each_with_its_notes(root: Path) -> None:
+    for name in ("api/test_a.py", "e2e/test_b.py", "e2e/test_c.py"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(PASSES)
+
+    plan = suites_of(
+        root, api=SuiteSettings(tests=("api",), shards=1), e2e=SuiteSettings(tests=("e2e",), shards=2, workers=1)
+    )
+
+    assert {suite.suite: suite.shard_count for suite in plan.suites} == {"api": 1, "e2e": 2}
+    assert plan.suites[1].notes[0].startswith("Suite e2e: No history yet")
+
+
+def test_one_suite_of_several_without_files_is_named(root: Path) -> None:
+    (root / "api").mkdir()
+    (root / "api/test_a.py").write_text(PASSES)
+
+    with pytest.raises(NothingToRunError, match="No test file of suite e2e was found in e2e"):
+        suites_of(root, api=SuiteSettings(tests=("api",)), e2e=SuiteSettings(tests=("e2e",)))
+
+
+def test_all_suites_together_fit_into_one_matrix(root: Path) -> None:
+    for number in range(129):
+        for suite in ("api", "e2e"):
+            (root / suite).mkdir(exist_ok=True)
+            (root / suite / f"test_{number}.py").write_text(PASSES)
+
+    with pytest.raises(PlanError, match="258 shards together"):
+        suites_of(
+            root,
+            api=SuiteSettings(tests=("api",), shards=129, boot=Seconds(0)),
+            e2e=SuiteSettings(tests=("e2e",), shards=129, boot=Seconds(0)),
+        )
+
+
 def test_more_shards_than_a_matrix_holds_are_refused(root: Path) -> None:
     files = {f"tests/test_{number}.py": PASSES for number in range(257)}
     history = tuple(timings(file, 1.0) for file in files)
