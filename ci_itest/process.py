@@ -183,6 +183,43 @@ def output_of(
     return (-1 if ended.timed_out else ended.exit_code), "\n".join(lines)
 
 
+def answers(pid: int) -> bool:
+    """Whether there is a process of that number, whoever's; one that has ended and was not waited for counts too."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def detached(command: Sequence[str], *, environment: Mapping[str, str], reads: int) -> None:
+    """Start a program that goes on when we end: in a session of its own, and no child of ours.
+
+    Whoever ends us with all our children must not find it: the GitHub runner walks down from parent to child.
+
+    Args:
+        reads: File that it has as its standard input.
+
+    Raises:
+        RunnerError: It cannot be started.
+    """
+    try:
+        process = subprocess.Popen(
+            ["sh", "-c", 'exec 3<&0; "$@" <&3 3<&- &', "sh", *command],  # a job in the background gets no input else
+            env=dict(environment),
+            cwd="/",
+            stdin=reads,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise RunnerError(f"Cannot start {command[0]}: {error.strerror}.") from error
+    process.wait()
+
+
 def _read_lines(process: subprocess.Popen[bytes], line: Line) -> None:
     assert process.stdout is not None
     with process.stdout as output, contextlib.suppress(ValueError, OSError):

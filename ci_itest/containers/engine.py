@@ -121,11 +121,16 @@ class Held:
 
 
 class Engine:
-    """A Docker engine that answers; made by `Engine.connect`. May be used from many threads at once."""
+    """A Docker engine that answers; made by `Engine.connect`. May be used from many threads at once.
 
-    def __init__(self, api: APIClient, *, address: str) -> None:
+    Attributes:
+        environment: With these variables it was found, and another process finds it.
+    """
+
+    def __init__(self, api: APIClient, *, address: str, environment: Mapping[str, str]) -> None:
         self._api = api
         self.address = address
+        self.environment = environment
 
     @classmethod
     def connect(cls, environment: Mapping[str, str]) -> Engine:
@@ -146,7 +151,7 @@ class Engine:
             api = docker.APIClient(timeout=_REQUEST_SECONDS, max_pool_size=_CONNECTIONS, **arguments)
         except (docker.errors.DockerException, OSError) as error:
             raise _unreachable(address, error, was_asked="DOCKER_HOST" in environment) from error
-        return cls(api, address=address)
+        return cls(api, address=address, environment=environment)
 
     def close(self) -> None:
         self._api.close()

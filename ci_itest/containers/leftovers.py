@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -43,6 +43,25 @@ def sweep(engine: Engine, *, is_alive: Callable[[Owner], bool] | None = None) ->
     )
 
 
+def remove_labelled(engine: Engine, selector: str) -> int:
+    """Remove all that carries a label; how much of it there was, removed or not.
+
+    Raises:
+        EngineError: It cannot be listed.
+    """
+    kinds = (
+        (engine.containers, engine.remove_container),
+        (engine.networks, engine.remove_network),
+        (engine.volumes, engine.remove_volume),
+    )
+    count = 0
+    for find, remove in kinds:
+        found = find((selector,))
+        count += len(found)
+        _remove(found, remove)
+    return count
+
+
 def _judge(engine: Engine) -> Callable[[Owner], bool]:
     return lambda owner: is_alive(owner, engine_is_local=engine.is_local)
 
@@ -52,7 +71,7 @@ def _unheld(found: Iterable[Held], is_alive: Callable[[Owner], bool]) -> list[He
     return [held for held, owner in owners if owner is not None and not is_alive(owner)]
 
 
-def _remove(unheld: list[Held], remove: Callable[[str], None]) -> int:
+def _remove(unheld: Sequence[Held], remove: Callable[[str], None]) -> int:
     def removed(held: Held) -> bool:
         try:
             remove(held.id)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci_itest.process import answers
+
 PREFIX = "ci-itest."
 PID_LABEL = f"{PREFIX}pid"
 """Carried by everything of ours; what a sweep looks for."""
@@ -41,7 +43,7 @@ class Owner:
     def of_this_process(cls, *, run: str, shard: str, pid: int = 0, proc: Path = _PROC) -> Owner:
         """This process (another one when `pid` is given) as an owner."""
         pid = pid or os.getpid()
-        return cls(run, shard, _boot(proc), pid, _started(pid, proc), _namespace(proc))
+        return cls(run, shard, _boot(proc), pid, started_at(pid, proc), _namespace(proc))
 
     @classmethod
     def from_labels(cls, labels: Mapping[str, str]) -> Owner | None:
@@ -68,15 +70,16 @@ def is_alive(owner: Owner, *, engine_is_local: bool = True, proc: Path = _PROC) 
     if owner.namespace != _namespace(proc):
         return True  # a job container's process: its number says nothing here
     if owner.started:
-        return owner.started == _started(owner.pid, proc)
-    return _answers(owner.pid)
+        return owner.started == started_at(owner.pid, proc)
+    return answers(owner.pid)
 
 
 def _boot(proc: Path) -> str:
     return _read(proc / "sys/kernel/random/boot_id").strip()
 
 
-def _started(pid: int, proc: Path) -> str:
+def started_at(pid: int, proc: Path = _PROC) -> str:
+    """When a process started, in the kernel's ticks since boot; "" when it has ended, or where it is not told."""
     # Field 22 of stat; the second field is the program's name in brackets, which may hold spaces and brackets.
     # A zombie (state Z) has ended: it holds nothing, although its number is still taken.
     _, _, fields = _read(proc / str(pid) / "stat").rpartition(")")
@@ -96,13 +99,3 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
-
-
-def _answers(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -1,4 +1,4 @@
-"""End a block: every service's log to a file, then its containers, their volumes and its network away."""
+"""End a block: every service's log to a file, then its containers, volumes and networks away."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ def remove_block(block: Block, *, engine: Engine, log_directory: Path, mask: Mas
     _each_at_once(partial(_keep_log_and_remove, engine, log_directory, mask), containers, troubles)
     for network in _listed(partial(engine.networks, (block.selector,)), troubles):
         _each_at_once(partial(_remove_network, engine), (network,), troubles)
+    volumes = _listed(partial(engine.volumes, (block.selector,)), troubles)
+    _each_at_once(lambda volume: engine.remove_volume(volume.id), volumes, troubles)
     return tuple(troubles)
 
 

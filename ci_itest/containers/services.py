@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from ci_itest.containers.block import Block
 from ci_itest.containers.engine import ContainerState, Engine, Executed
 from ci_itest.containers.gate import Cancelled, Gate
+from ci_itest.containers.guard import Guard, guarding
 from ci_itest.containers.images import ensure_image
 from ci_itest.containers.interrupts import interrupts_held
 from ci_itest.containers.launch import LOG_LINES, Launched, Launcher, exit_words
@@ -106,16 +107,18 @@ def running(
     log_directory: Path,
     report: Callable[[ServiceEvent], None],
     mask: Masker,
+    guard: Guard | None = None,
 ) -> Iterator[RunningServices]:
     """Services that are ready inside the block and gone after it, however it is left.
 
     They start together, each as soon as its own image is there and what it `needs` is ready, on a network of their
     own. When the block is left, each one's log is in `log_directory/<name>.log`; containers, their anonymous volumes
-    and the network are removed. A process that is killed leaves them to the next `sweep`.
+    volumes and the network are removed. When the process is killed, its guard removes them.
 
     Args:
         mirror: Registry that mirrors Docker Hub; "" for Docker Hub itself.
         report: Told of progress, one event at a time though from several threads.
+        guard: Removes everything when this process dies; None for one of its own.
 
     Raises:
         ServiceError: A service ended before it was ready, or was not ready in time, or its image is not to be had.
@@ -126,13 +129,18 @@ def running(
     start = _Start(
         Launcher(engine=engine, block=block, gate=gate, mask=mask), tell=teller.tell, specs=specs, mirror=mirror
     )
-    try:
-        yield start.all_ready()
-    finally:
-        with interrupts_held():
-            gate.close()
-            for trouble in remove_block(block, engine=engine, log_directory=log_directory, mask=mask):
-                teller.tell_trouble(trouble)
+    with nullcontext(guard) if guard else guarding(engine.environment) as own:
+        own.cover(block.selector)
+        try:
+            yield start.all_ready()
+        finally:
+            with interrupts_held():
+                gate.close()
+                troubles = remove_block(block, engine=engine, log_directory=log_directory, mask=mask)
+                for trouble in troubles:
+                    teller.tell_trouble(trouble)
+                if not troubles:
+                    own.release(block.selector)
 
 
 class _Teller:

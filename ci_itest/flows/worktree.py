@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ci_itest.errors import UsageError
 from ci_itest.flows.folders import work_folder
-from ci_itest.process import output_of
+from ci_itest.process import answers, output_of
 
 _FETCH_SECONDS = 300.0
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -124,18 +124,8 @@ def _sweep(checkout: Checkout, trees: Path) -> None:
     """Remove what a replay left that was killed; another that runs now keeps its own."""
     for folder in trees.iterdir():
         owner = folder.name.rpartition("-")[2]
-        if owner.isdigit() and not _is_alive(int(owner)):
+        if owner.isdigit() and not answers(int(owner)):
             _remove(checkout, folder)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _remove(checkout: Checkout, folder: Path) -> None:

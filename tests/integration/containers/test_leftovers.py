@@ -1,4 +1,4 @@
-"""What a killed process leaves is swept; what a living one holds is never touched."""
+"""What a killed process and its guard leave is swept; what a living one holds is never touched."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ SHARD = """
 import os, sys, threading
 from pathlib import Path
 from ci_itest.containers.engine import Engine
+from ci_itest.containers.guard import Guard
 from ci_itest.containers.owner import Owner
 from ci_itest.containers.services import running
 from tests.helpers.containers import Events, no_mask, specs
@@ -32,7 +33,8 @@ from tests.helpers.containers import Events, no_mask, specs
 run, shard, mirror, logs = sys.argv[1:]
 owner = Owner.of_this_process(run=run, shard=shard)
 with running(specs(cache="redis:7"), engine=Engine.connect(os.environ), owner=owner, mirror=mirror,
-             log_directory=Path(logs), report=Events(), mask=no_mask) as services:
+             log_directory=Path(logs), report=Events(), mask=no_mask,
+             guard=Guard(os.open(os.devnull, os.O_WRONLY))) as services:
     print("up", services.endpoints["cache"].port, flush=True)
     threading.Event().wait(120)
 """
