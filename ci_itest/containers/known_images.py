@@ -249,6 +249,16 @@ KNOWN_IMAGES = (
         url="memcached://{host}:{port}",
     ),
     KnownImage(
+        name="mosquitto",
+        repositories=("eclipse-mosquitto",),
+        port=1883,
+        protocol="mqtt",
+        url="mqtt://{host}:{port}",
+        # The image's own settings let nobody in from outside the container; it ships with these beside them.
+        command=("mosquitto", "-c", "/mosquitto-no-auth.conf"),
+        tmpfs=("/mosquitto/data",),
+    ),
+    KnownImage(
         name="minio",
         repositories=("minio",),
         port=9000,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from ci_itest.containers.engine import Engine, Executed
-from ci_itest.containers.protocols import amqp, http, kafka, memcached, mongo, mysql, nats, postgres, redis
+from ci_itest.containers.protocols import amqp, http, kafka, memcached, mongo, mqtt, mysql, nats, postgres, redis
 from ci_itest.containers.protocols.connection import QUESTION_SECONDS, NotServing, Target, seen_when_asked
 from ci_itest.errors import EngineError, ServiceError
 from ci_itest.model.services import ReadyCheck, ServiceSpec
@@ -32,6 +32,7 @@ _QUESTIONS: Mapping[str, tuple[str, Callable[[Target], None]]] = {
     "kafka": ("the broker has a controller", kafka.has_controller),
     "mongo": ("hello is answered", mongo.says_hello),
     "memcached": ("version is answered", memcached.tells_version),
+    "mqtt": ("CONNECT is accepted", mqtt.accepts_connection),
     "search": ("/_cluster/health is yellow or green", http.has_search_health),
     "minio": ("/minio/health/ready answers", http.answers("/minio/health/ready")),
     "mailpit": ("/readyz answers", http.answers("/readyz")),

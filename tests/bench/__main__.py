@@ -44,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     down.set_defaults(command=_down)
     status = commands.add_parser("status", help="what runs; exit code 3 without an engine")
     status.set_defaults(command=_status)
-    listing = commands.add_parser("images", help="the images in our registry, built where they are missing")
+    listing = commands.add_parser("images", help="references of the images, built where they are missing")
+    listing.add_argument("names", nargs="*", metavar="NAME", help="only these; all without a name")
     listing.add_argument("--build", action="store_true", help="build them whatever there is")
     listing.set_defaults(command=_images)
     return parser
@@ -72,7 +73,7 @@ def _status(settings: Settings, _: argparse.Namespace) -> int:
 
 
 def _images(settings: Settings, options: argparse.Namespace) -> int:
-    for reference in flows.images_built(settings, build=options.build):
+    for reference in flows.images_built(settings, names=options.names, build=options.build):
         sys.stdout.write(f"{reference}\n")
     return 0
 

@@ -128,4 +128,114 @@ REDIS = ServiceImage(
     setup="install -d -o redis -g redis /data",
 )
 
+MARIADB = ServiceImage(
+    name="mariadb",
+    tag="10.11",
+    # The server's package proper brings Perl, galera and an init script; programs and tables are in these two.
+    packages=("mariadb-server-core", "mariadb-client-core"),
+    version_of="mariadb-server-core*",
+    entrypoint="mariadb.sh",
+    command=("mariadbd",),
+    port=3306,
+    user="mysql",
+    user_number=999,
+    home="/var/lib/mysql",
+    volume="/var/lib/mysql",
+    environment={"PATH": PATH, "LANG": "C.UTF-8", "MARIADB_VERSION": "{version}"},
+    setup="""
+        install -d -o mysql -g mysql -m 1777 /run/mysqld /var/lib/mysql
+        install -d /docker-entrypoint-initdb.d /etc/mysql/conf.d
+        echo '[mysqld]' >/etc/mysql/my.cnf
+        printf '%s\n' 'socket = /run/mysqld/mysqld.sock' 'datadir = /var/lib/mysql' 'skip-name-resolve' \
+            'bind-address = 0.0.0.0' '[client]' 'socket = /run/mysqld/mysqld.sock' \
+            '!includedir /etc/mysql/conf.d/' >>/etc/mysql/my.cnf
+    """,
+)
+
+RABBITMQ = ServiceImage(
+    name="rabbitmq",
+    tag="3",
+    packages=("rabbitmq-server",),
+    version_of="rabbitmq-server",
+    entrypoint="rabbitmq.sh",
+    command=("rabbitmq-server",),
+    port=5672,
+    user="rabbitmq",
+    user_number=999,
+    home="/var/lib/rabbitmq",
+    volume="/var/lib/rabbitmq",
+    environment={
+        # Before /usr/sbin, whose programs of the same names change the user and then call these.
+        "PATH": f"/usr/lib/rabbitmq/bin:{PATH}",
+        "LANG": "C.UTF-8",
+        "HOME": "/var/lib/rabbitmq",
+        "RABBITMQ_VERSION": "{version}",
+        "RABBITMQ_LOGS": "-",
+        # For the one log that goes to a file all the same; an image has nothing in /var/log.
+        "RABBITMQ_LOG_BASE": "/var/lib/rabbitmq/log",
+    },
+    setup="""
+        rm -rf /var/lib/rabbitmq/* /var/lib/rabbitmq/.erlang.cookie
+        install -d /etc/rabbitmq/conf.d
+        echo 'loopback_users.guest = false' >/etc/rabbitmq/conf.d/10-defaults.conf
+        chown -R rabbitmq:rabbitmq /var/lib/rabbitmq /etc/rabbitmq
+    """,
+    # Only rabbitmqadmin is written in Python.
+    left_out=("usr/lib/python3*", "usr/lib/erlang/lib/*/src/*", "usr/lib/erlang/lib/*/examples/*"),
+)
+
+NATS = ServiceImage(
+    name="nats",
+    tag="2",
+    packages=("nats-server",),
+    version_of="nats-server",
+    entrypoint="nats.sh",
+    command=("nats-server",),
+    port=4222,
+    user="nats",
+    user_number=999,
+    home="/data",
+    environment={"PATH": PATH, "NATS_SERVER": "{version}"},
+)
+
+MEMCACHED = ServiceImage(
+    name="memcached",
+    tag="1",
+    packages=("memcached",),
+    version_of="memcached",
+    entrypoint="memcached.sh",
+    command=("memcached",),
+    port=11211,
+    user="memcache",
+    user_number=11211,
+    home="/nonexistent",
+    environment={"PATH": PATH, "MEMCACHED_VERSION": "{version}"},
+    left_out=("usr/share/memcached/*",),
+)
+
+MOSQUITTO = ServiceImage(
+    name="eclipse-mosquitto",
+    tag="2",
+    packages=("mosquitto", "mosquitto-clients"),
+    version_of="mosquitto",
+    entrypoint="mosquitto.sh",
+    command=("mosquitto", "-c", "/mosquitto/config/mosquitto.conf"),
+    port=1883,
+    user="mosquitto",
+    user_number=1883,
+    home="/mosquitto",
+    volume="/mosquitto/data",
+    environment={"PATH": PATH, "VERSION": "{version}"},
+    setup="""
+        install -d -o mosquitto -g mosquitto /mosquitto /mosquitto/config /mosquitto/data /mosquitto/log
+        # As in the official image: without settings of one's own, only the container itself is let in.
+        : >/mosquitto/config/mosquitto.conf
+        printf '%s\n' 'listener 1883' 'allow_anonymous true' >/mosquitto-no-auth.conf
+    """,
+)
+
 CATALOGUE = (POSTGRES, REDIS)
+"""What `up` makes available: nearly every test with a container wants these."""
+
+MORE = (MARIADB, RABBITMQ, NATS, MEMCACHED, MOSQUITTO)
+"""Built when somebody asks for them by name: few tests do, and these then run beside the others."""

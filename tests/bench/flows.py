@@ -78,23 +78,32 @@ def status(settings: Settings) -> dict[str, str]:
         "cache": str(settings.cache),
     }
     if has_registry:
-        outdated = images.stale(registry.Client(settings.registry))
-        for image in catalogue.CATALOGUE:
+        every = (*catalogue.CATALOGUE, *catalogue.MORE)
+        outdated = images.stale(registry.Client(settings.registry), every)
+        for image in every:
             lines[f"{image.name}:{image.tag}"] = "not built, or out of date" if image in outdated else "in the registry"
     return lines
 
 
-def images_built(settings: Settings, *, build: bool) -> Sequence[str]:
-    """References of all images, in our registry after this."""
+def images_built(settings: Settings, *, names: Collection[str], build: bool) -> Sequence[str]:
+    """References of the named images, of all without a name; in our registry after this.
+
+    Raises:
+        BenchError: There is no image of such a name (exit code 2), or one could not be built.
+    """
+    every = {image.name: image for image in (*catalogue.CATALOGUE, *catalogue.MORE)}
+    if unknown := sorted(set(names) - set(every)):
+        raise BenchError(f"No such image: {', '.join(unknown)}.", hint=f"There are {', '.join(every)}.", exit_code=2)
+    asked = [every[name] for name in names or every]
     client = registry.provide(settings)
-    if wanted := catalogue.CATALOGUE if build else images.stale(client):
+    if wanted := asked if build else images.stale(client, asked):
         images.build(settings, client, wanted, afresh=build)
-    return [f"{settings.registry}/{image.repository}:{image.tag}" for image in catalogue.CATALOGUE]
+    return [f"{settings.registry}/{image.repository}:{image.tag}" for image in asked]
 
 
 def _must_build(settings: Settings) -> bool:
     """Whether images are missing and Docker Hub cannot be reached; a registry that does not run yet may have them."""
-    if registry.found(settings) and not images.stale(registry.Client(settings.registry)):
+    if registry.found(settings) and not images.stale(registry.Client(settings.registry), catalogue.CATALOGUE):
         return False
     return not images.hub_answers()
 
@@ -112,9 +121,9 @@ def _registry_possible() -> bool:
 def _provide_images(settings: Settings, parts: Collection[str], *, may_build: bool, all_: bool) -> bool:
     """Start the registry, and build what is missing; whether it holds all images now."""
     client = registry.provide(settings)
-    wanted = list(catalogue.CATALOGUE) if all_ else images.stale(client)
+    wanted = list(catalogue.CATALOGUE) if all_ else images.stale(client, catalogue.CATALOGUE)
     if not wanted:
-        say("images", f"all {len(catalogue.CATALOGUE)} are in the registry")
+        say("images", f"{' and '.join(image.name for image in catalogue.CATALOGUE)} are in the registry")
         return True
     if "images" in parts and not may_build:
         say("images", "Docker Hub answers, nothing to build")

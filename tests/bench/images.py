@@ -25,7 +25,7 @@ from tests.bench.registry import MANIFEST_TYPE, Client
 from tests.bench.rootfs import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tests.bench.catalogue import ServiceImage
     from tests.bench.distribution import Distribution
@@ -49,10 +49,10 @@ class Built:
     size_bytes: int
 
 
-def stale(client: Client) -> list[ServiceImage]:
-    """Rows whose image in the registry is not what the table says now."""
+def stale(client: Client, images: Iterable[ServiceImage]) -> list[ServiceImage]:
+    """Those of these rows whose image in the registry is not what the table says now."""
     source = distribution.read()
-    return [image for image in catalogue.CATALOGUE if not _is_current(client, image, source)]
+    return [image for image in images if not _is_current(client, image, source)]
 
 
 def hub_answers(*, seconds: float = HUB_SECONDS) -> bool:

@@ -312,6 +312,39 @@ def test_mongo_that_is_not_ok_says_why() -> None:
     assert seen_by("mongo", saying(answer)) == "hello was answered: node is in startup"
 
 
+# MQTT
+
+MQTT_CONNECT = b"\x10\x14\x00\x04MQTT\x04\x02\x00\x05\x00\x08ci-itest"
+MQTT_LOGIN = b"\x10\x1d\x00\x04MQTT\x04\xc2\x00\x05\x00\x08ci-itest\x00\x03ann\x00\x02pw"
+
+
+def test_mqtt_is_ready_when_the_broker_lets_a_client_in() -> None:
+    assert seen_by("mqtt", answering((MQTT_CONNECT, b"\x20\x02\x00\x00"))) == ""
+
+
+def test_mqtt_is_asked_with_the_credentials_there_are() -> None:
+    assert seen_by("mqtt", answering((MQTT_LOGIN, b"\x20\x02\x00\x00")), user="ann", password="pw") == ""
+
+
+def test_a_long_mqtt_login_has_its_length_in_two_bytes() -> None:
+    connect = b"\x10\x8e\x02\x00\x04MQTT\x04\x82\x00\x05\x00\x08ci-itest\x00\xf8" + b"u" * 248
+
+    assert seen_by("mqtt", answering((connect, b"\x20\x02\x00\x00")), user="u" * 248) == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "seen"),
+    [
+        (b"\x20\x02\x00\x05", "nobody is let in without a login"),
+        (b"\x20\x02\x00\x03", "the broker is not available"),
+        (b"\x20\x02\x00\x63", "CONNECT was refused with code 99"),
+        (b"HTTP", "CONNECT was answered 'HTTP'"),
+    ],
+)
+def test_mqtt_that_lets_nobody_in_says_why(answer: bytes, seen: str) -> None:
+    assert seen_by("mqtt", saying(answer)) == seen
+
+
 # memcached and HTTP
 
 
