@@ -10,14 +10,13 @@ from __future__ import annotations
 import argparse
 import resource
 import statistics
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from benchmarks.flaky_histories import RATES_FILE, Scenario, Simulated, Truth, message, simulate
+from benchmarks.flaky_histories import Scenario, Simulated, Truth, message, simulate
 from benchmarks.flaky_peers import peer_figures
 from benchmarks.flaky_rules import RULES
 from benchmarks.table import Row, show
@@ -176,8 +175,6 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = _arguments()
-    if not RATES_FILE.exists():
-        print(f"{RATES_FILE.name} is not there: rates come from a distribution fitted to it.", file=sys.stderr)
     cpu, megabytes = fold_cost()
     seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
     found: dict[str, Counts] = {}

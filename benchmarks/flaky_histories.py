@@ -4,7 +4,7 @@ The same scenario gives the same history on every machine (PCG64 and nothing els
 they come from:
 
 - 3.6 % of the cases are flaky. Their rates are the 811 that FlakeFlagger's 10,000 reruns of 22,245 tests found
-  (`flake_rates.csv` beside the checkout), or a Beta(0.24, 1.89) fitted to them where that file is not there.
+  (`flake_rates.csv`).
 - Kinds: 55 % fail by chance, 20 % by order, 7 % by runner, 5 % by time of day, 6 % under load, 7 % in bursts. A fifth
   begins to flake inside the history, a tenth is repaired.
 - 47 % of the runs are pushes to main, the others to pull requests, nightly repeats of main on half of the days; a run
@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-RATES_FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "flake_rates.csv"
+RATES_FILE = Path(__file__).with_name("flake_rates.csv")
+"""How often each of 811 flaky tests failed in 10,000 reruns (FlakeFlagger: Alshammari et al., ICSE 2021)."""
 
 Flags = NDArray[np.bool_]
 Small = NDArray[np.uint8]
@@ -127,13 +128,10 @@ def simulate(scenario: Scenario) -> Simulated:
 
 
 def empirical_rates(path: Path = RATES_FILE) -> Numbers:
-    """Failure rates of known flaky tests; a fitted distribution's where the file is not there."""
-    if path.exists():
-        with path.open() as file:
-            pairs = [(int(row["NumFailingRuns"]), int(row["NumPassingRuns"])) for row in csv.DictReader(file)]
-        return np.array([failed / (failed + passed) for failed, passed in pairs if failed and passed])
-    fitted: Numbers = np.random.Generator(np.random.PCG64(1)).beta(0.24, 1.89, 811).clip(1e-4, 0.98)
-    return fitted
+    """Failure rates of known flaky tests."""
+    with path.open() as file:
+        pairs = [(int(row["NumFailingRuns"]), int(row["NumPassingRuns"])) for row in csv.DictReader(file)]
+    return np.array([failed / (failed + passed) for failed, passed in pairs if failed and passed])
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from itertools import takewhile
 from typing import Protocol
 
 from ci_itest.bypass import rules
@@ -22,7 +23,6 @@ from ci_itest.model.github import (
 from ci_itest.model.run import Conclusion
 from ci_itest.model.settings import BypassSettings
 
-_MAX_EXAMINED_RUNS = 10
 _CONCLUSIONS = {
     "success": Conclusion.SUCCESS,
     "failure": Conclusion.FAILURE,
@@ -200,19 +200,27 @@ def _files(count: int) -> str:
 
 
 def _repeat(context: Context, github: GitHub) -> Decision | None:
-    """The verdict of the head's newest run that ran the suite; None when there is none."""
+    """The verdict of the head's newest run that ran the suite; None when there is none to be sure of.
+
+    A run that repeats a verdict ends alike, after seconds. So of the newest runs that ended alike the one that took
+    longest is asked for its jobs, and no other, however many labels were set since.
+    """
     earlier = [run for run in github.runs(head_sha=context.head_sha) if _is_earlier(run, context)]
     newest_first = sorted(earlier, key=lambda run: (run.started_at, int(run.id)), reverse=True)
-    for run in newest_first[:_MAX_EXAMINED_RUNS]:
-        if _ran_the_suite(github.jobs(run.id)):
-            return Decision(
-                DecisionKind.REPEAT,
-                f"The event is about the label {rules.shown(context.label)}; run {run.id} on the same commit "
-                f"ended in {_CONCLUSIONS[run.conclusion].value}.",
-                conclusion=_CONCLUSIONS[run.conclusion],
-                url=run.url,
-            )
-    return None
+    if not newest_first:
+        return None
+    conclusion = _CONCLUSIONS[newest_first[0].conclusion]
+    alike = takewhile(lambda run: _CONCLUSIONS[run.conclusion] is conclusion, newest_first)
+    run = max(alike, key=lambda run: run.lasted_seconds)
+    if not _ran_the_suite(github.jobs(run.id)):
+        return None
+    return Decision(
+        DecisionKind.REPEAT,
+        f"The event is about the label {rules.shown(context.label)}; run {run.id} on the same commit "
+        f"ended in {conclusion.value}.",
+        conclusion=conclusion,
+        url=run.url,
+    )
 
 
 def _is_earlier(run: WorkflowRun, context: Context) -> bool:

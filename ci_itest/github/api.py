@@ -298,6 +298,8 @@ def _timeline_event(item: Mapping[str, object]) -> TimelineEvent:
 
 def _workflow_run(item: Mapping[str, object], *, doing: str) -> WorkflowRun:
     created_at = _time(item, "created_at", doing=doing)
+    started_at = time_at(item, "run_started_at") or created_at
+    ended_at = time_at(item, "updated_at") or started_at
     return WorkflowRun(
         id=str(number_at(item, "id")),
         name=text_at(item, "name"),
@@ -311,11 +313,12 @@ def _workflow_run(item: Mapping[str, object], *, doing: str) -> WorkflowRun:
         pull_requests=tuple(number_at(pull, "number") for pull in objects_at(item, "pull_requests")),
         attempt=number_at(item, "run_attempt") or 1,
         created_at=created_at,
-        started_at=time_at(item, "run_started_at") or created_at,
+        started_at=started_at,
         url=text_at(item, "html_url"),
         repository_id=number_at(object_at(item, "repository"), "id"),
         actor=text_at(object_at(item, "actor"), "login"),
         head_owner=text_at(object_at(object_at(item, "head_repository"), "owner"), "login"),
+        lasted_seconds=max((ended_at - started_at).total_seconds(), 0.0),
     )
 
 

@@ -182,6 +182,7 @@ class WorkflowRun:
         repository_id: Of the repository it ran in, 0 when unknown; another than the head's for a fork's run.
         actor: Login of who caused its first attempt; "" when unknown.
         head_owner: Login of whose repository the head lives in; "" when that is gone.
+        lasted_seconds: From the newest attempt's start to the last thing that happened; 0 when unknown.
     """
 
     id: str
@@ -201,6 +202,7 @@ class WorkflowRun:
     repository_id: int = 0
     actor: str = ""
     head_owner: str = ""
+    lasted_seconds: float = 0.0
 
     @property
     def is_of_fork(self) -> bool:

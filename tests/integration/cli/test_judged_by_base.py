@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.github import GitHub, at, running
+from tests.helpers.github import GitHub, at, running, stamp
 from tests.helpers.github_shapes import sha_of
 from tests.helpers.suites import ci_itest, write_files
 
@@ -83,8 +83,12 @@ def test_a_plan_without_the_label_asks_no_more_than_three_times(github: GitHub, 
     assert len(github.requests) <= 3
 
 
-def test_another_labels_event_asks_no_more_than_three_times(github: GitHub, repository: Path) -> None:
+def test_the_ninth_labels_event_asks_no_more_than_three_times(github: GitHub, repository: Path) -> None:
     github.run(800, created_at=at(0.1))
+    for number in range(8):
+        shards_left_out = {"plan": "success", "shard": "skipped", "report": "success"}
+        ended = stamp(at(1.1 + number))
+        github.run(801 + number, created_at=at(1 + number), updated_at=ended, jobs=shards_left_out)
 
     _, output, outputs = asked(github, repository, "plan", "--decide", label="bug", labels=("bug",))
 

@@ -15,7 +15,7 @@ from ci_itest.model.decision import Decision, DecisionKind
 from ci_itest.model.github import Context
 from ci_itest.model.run import Conclusion
 from ci_itest.model.settings import BypassSettings
-from tests.helpers.github import GitHub, at, running
+from tests.helpers.github import GitHub, at, running, stamp
 
 HEAD = "2" * 40
 OWN_RUN = 900
@@ -291,8 +291,6 @@ def test_a_run_that_was_run_again_later_counts_as_newer(github: GitHub) -> None:
         {"conclusion": "cancelled"},
         {"conclusion": "skipped"},
         {"conclusion": ""},
-        {"conclusion": "failure", "jobs": SKIPPED_SHARDS},
-        {"conclusion": "failure", "jobs": {}},
         {"conclusion": "failure", "path": ".github/workflows/lint.yml"},
         {"conclusion": "failure", "event": "push"},
         {"conclusion": "failure", "head_branch": "another"},
@@ -304,8 +302,6 @@ def test_a_run_that_was_run_again_later_counts_as_newer(github: GitHub) -> None:
         "cancelled",
         "skipped",
         "going on",
-        "only repeated or bypassed",
-        "no jobs",
         "another workflow",
         "a push",
         "another branch",
@@ -395,13 +391,38 @@ def test_with_trouble_about_earlier_runs_the_suite_runs(path: str, github: GitHu
     assert "403 Resource not accessible by integration" in decision.reason
 
 
-def test_a_long_row_of_repeats_is_not_followed_for_ever(github: GitHub) -> None:
+@pytest.mark.parametrize("conclusion", ["success", "failure"])
+def test_many_labels_in_a_row_cost_two_questions_each(conclusion: str, github: GitHub) -> None:
     github.unlabel("skip-integration")
+    github.run(801, conclusion=conclusion, created_at=at(6), updated_at=stamp(at(9)))
     for number in range(30):
-        github.run(810 + number, created_at=at(10 + number), jobs=SKIPPED_SHARDS)
+        ended = stamp(at(10.5 + number))
+        jobs = {"plan": "success", "shard": "skipped", "report": conclusion}
+        github.run(810 + number, conclusion=conclusion, created_at=at(10 + number), updated_at=ended, jobs=jobs)
+
+    decision = decided(github, about_bug())
+
+    assert (decision.kind, decision.conclusion) == (DecisionKind.REPEAT, Conclusion(conclusion))
+    assert len(github.requests) == 2
+
+
+def test_a_bypass_before_the_verdict_does_not_hide_it(github: GitHub) -> None:
+    github.unlabel("skip-integration")
+    github.state["runs"] = []
+    github.run(800, created_at=at(0.1), updated_at=stamp(at(0.5)), jobs=SKIPPED_SHARDS)
+    github.run(801, created_at=at(6), updated_at=stamp(at(9)))
+    github.run(802, created_at=at(10), updated_at=stamp(at(10.5)), jobs=SKIPPED_SHARDS)
+
+    assert decided(github, about_bug()).url.endswith("/801")
+
+
+@pytest.mark.parametrize("jobs", [SKIPPED_SHARDS, {}], ids=["its shards were left out", "no jobs"])
+def test_a_newest_verdict_without_a_suite_behind_it_is_no_verdict(jobs: dict[str, str], github: GitHub) -> None:
+    github.unlabel("skip-integration")
+    github.run(801, conclusion="failure", created_at=at(3), jobs=jobs)
 
     assert decided(github, about_bug()).kind is DecisionKind.RUN
-    assert len(github.requests) == 11
+    assert len(github.requests) == 2
 
 
 # Without a label ---------------------------------------------------------------------------------------------------
