@@ -43,6 +43,11 @@ lint: deps ## ruff, mypy, import contracts
 wheel: deps ## Build sdist and wheel, install the wheel elsewhere and use it
 	@.ci/wheel
 
+.PHONY: docs
+docs: deps ## Build the documentation, strictly, into build/site
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict --site-dir build/site
+	@echo "docs: build/site/index.html"
+
 .PHONY: lock
 lock: ## Renew the hashed lock files
 	.ci/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --upgrade pyproject.toml --all-extras --group dev -o requirements-dev.txt

@@ -17,9 +17,9 @@ from ci_itest.process import Ended, output_of, run
 from ci_itest.runners.base import RunnerResult, ShardRequest
 from ci_itest.runners.pytest import SELECTION, PytestRunner
 
-WITHOUT_HYPOTHESIS = "-p no:hypothesispytest"
-"""Our own environment has Hypothesis, whose 86 modules pytest rewrites in every process where no bytecode is kept
-(PYTHONDONTWRITEBYTECODE): more than a second for each, and nothing that these suites need."""
+FOREIGN_PLUGINS = ("anyio", "hypothesispytest", "pact", "platformdirs", "pytest_httpserver", "schemathesis")
+WITHOUT_FOREIGN_PLUGINS = " ".join(f"-p no:{name}" for name in FOREIGN_PLUGINS)
+"""Our own environment has plugins that load 3 s of modules into every pytest process, and nothing these suites need."""
 
 
 def write_files(root: Path, files: Mapping[str, str]) -> Path:
@@ -33,7 +33,7 @@ def write_files(root: Path, files: Mapping[str, str]) -> Path:
 
 def suite_environment(**variables: str) -> dict[str, str]:
     """What a suite starts from: this process's environment, our own Python as the tests' own."""
-    fixed = {"VIRTUAL_ENV": str(Path(sys.executable).parent.parent), "PYTEST_ADDOPTS": WITHOUT_HYPOTHESIS}
+    fixed = {"VIRTUAL_ENV": str(Path(sys.executable).parent.parent), "PYTEST_ADDOPTS": WITHOUT_FOREIGN_PLUGINS}
     return {**os.environ, **fixed, **variables}
 
 

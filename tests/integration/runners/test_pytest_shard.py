@@ -13,9 +13,9 @@ from ci_itest.planning.partition import claiming_shard
 from ci_itest.process import started
 from ci_itest.runners.pytest import HUNG_EXIT, PytestRunner
 from ci_itest.waiting import wait_until
-from tests.helpers.suites import WITHOUT_HYPOTHESIS, Ran, SmallSuite, write_files
+from tests.helpers.suites import WITHOUT_FOREIGN_PLUGINS, Ran, SmallSuite, write_files
 
-NO_XDIST = {"PYTEST_ADDOPTS": f"{WITHOUT_HYPOTHESIS} -p no:xdist"}
+NO_XDIST = {"PYTEST_ADDOPTS": f"{WITHOUT_FOREIGN_PLUGINS} -p no:xdist"}
 
 
 def suite(root: Path, files: dict[str, str]) -> SmallSuite:

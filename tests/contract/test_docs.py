@@ -1,0 +1,101 @@
+"""The documentation says what is: its reference pages are made from the program, its examples are taken by it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import click
+import pytest
+
+from ci_itest.cli.main import group
+from ci_itest.config.reader import read_config
+from tests.helpers.reference import commands_reference, settings_reference
+
+PROJECT = Path(__file__).resolve().parents[2]
+PAGES = (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
+REFERENCES = {"settings": settings_reference, "commands": commands_reference}
+
+_BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def blocks(*languages: str) -> Iterator[tuple[str, str]]:
+    """Every block of these languages, with where it stands."""
+    for page in PAGES:
+        text = page.read_text()
+        for found in _BLOCK.finditer(text):
+            if found["language"] in languages:
+                yield f"{page.name}:{text[: found.start()].count(chr(10)) + 1}", found["text"]
+
+
+SETTINGS = dict(blocks("toml"))
+SHELL = dict(blocks("sh", "console", "yaml"))
+
+
+@pytest.mark.parametrize("page", REFERENCES)
+def test_a_reference_page_is_what_the_program_declares(page: str, update_golden: bool) -> None:
+    file = PROJECT / "docs" / f"{page}.md"
+    head, marker, _ = file.read_text().partition(f"<!-- {page} -->\n")
+    wanted = f"{head}{marker}\n{REFERENCES[page]()}\n"
+    if update_golden:
+        file.write_text(wanted)
+
+    assert marker
+    assert file.read_text() == wanted, "run this test with --update-golden"
+
+
+@pytest.mark.parametrize("place", SETTINGS)
+def test_settings_in_the_documentation_are_taken(place: str, tmp_path: Path) -> None:
+    (tmp_path / "ci-itest.toml").write_text(SETTINGS[place])
+
+    read_config(tmp_path, environment={})
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Every command line of ours in a block of shell or a workflow, with where it stands."""
+    for place, text in SHELL.items():
+        for line in text.replace("\\\n", " ").splitlines():
+            found = re.search(r"(?:^|[\s;&|(])ci-itest (?!\d)(?P<words>[^`|;&>)]*)", line.partition(" #")[0])
+            if found and not line.lstrip().startswith(("#", "-", "- uses", "uses", "name")) | ("run:" in line):
+                yield f"{place} {line.strip()[:60]}", shlex.split(found["words"])
+
+
+@pytest.mark.parametrize(("place", "words"), list(commands()))
+def test_commands_in_the_documentation_are_taken(place: str, words: list[str]) -> None:
+    command: click.Command = group
+    context = click.Context(group, info_name="ci-itest")
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        inner = command.get_command(context, words[0])
+        assert inner is not None, f"{place}: there is no command {words[0]}"
+        context, command, words = click.Context(inner, info_name=words[0], parent=context), inner, words[1:]
+
+    command.make_parser(context).parse_args(list(words))
+
+
+@cache
+def texts_of_the_program() -> tuple[str, ...]:
+    """All text of each module, the gaps of f-strings left out."""
+    return tuple(
+        "\n".join(node.value for node in ast.walk(ast.parse(path.read_text())) if _is_text(node))
+        for path in sorted((PROJECT / "ci_itest").rglob("*.py"))
+    )
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def messages() -> list[str]:
+    text = (PROJECT / "docs" / "troubleshooting.md").read_text()
+    return [quoted for heading in re.findall(r"^### (.*)$", text, re.M) for quoted in re.findall(r"`([^`]+)`", heading)]
+
+
+@pytest.mark.parametrize("message", messages())
+def test_a_message_that_troubleshooting_explains_is_one_of_ours(message: str) -> None:
+    parts = [part.strip() for part in message.split("…") if part.strip()]
+
+    assert any(all(part in text for part in parts) for text in texts_of_the_program())
