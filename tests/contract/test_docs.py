@@ -79,14 +79,13 @@ def test_commands_in_the_documentation_are_taken(place: str, words: list[str]) -
 @cache
 def texts_of_the_program() -> tuple[str, ...]:
     """All text of each module, the gaps of f-strings left out."""
-    return tuple(
-        "\n".join(node.value for node in ast.walk(ast.parse(path.read_text())) if _is_text(node))
-        for path in sorted((PROJECT / "ci_itest").rglob("*.py"))
-    )
+    return tuple("\n".join(_texts(path)) for path in sorted((PROJECT / "ci_itest").rglob("*.py")))
 
 
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def _texts(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
 
 
 def messages() -> list[str]:
