@@ -75,14 +75,16 @@ def decode_document(data: bytes, of: type[Document], *, source: str) -> Document
 
 
 def _plain(value: object) -> object:
-    """What JSON has for a value of ours: `Seconds` is a number."""
+    """What JSON has for a value of ours: `Seconds` and `Size` are numbers."""
     if isinstance(value, float):
         return float(value)
+    if isinstance(value, int):
+        return int(value)
     raise NotImplementedError(type(value))
 
 
 def _of_our_type(of: type, value: object) -> object:
-    if issubclass(of, float) and isinstance(value, (int, float)):
+    if issubclass(of, (int, float)) and isinstance(value, (int, float)):
         return of(value)
     raise NotImplementedError(of)
 

@@ -19,6 +19,7 @@ from ci_itest.model.settings import (
     ImageSettings,
     ReportSettings,
     Seconds,
+    Size,
     SuiteSettings,
 )
 
@@ -30,6 +31,9 @@ SHARED_TABLES: Mapping[str, type] = {
     "flaky": FlakySettings,
 }
 """Tables that all suites of a file share; every other key at the top belongs to the suite."""
+
+NAMED_UNDER: Mapping[str, str] = {"apps": "app"}
+"""Keys whose named tables stand under another key: `[app.web]` beside the plain `[app]`."""
 
 Path = tuple[str, ...]
 
@@ -78,8 +82,12 @@ def type_words(declared: Any) -> str:
     """A type as an error or a table of settings names it."""
     if declared is Seconds:
         return 'a duration such as "90s" or "5m"'
+    if declared is Size:
+        return 'a size such as "512m"'
     if declared is bool:
         return "true or false"
+    if declared is float:
+        return "a number"
     if declared is int:
         return "a whole number"
     if declared is str:

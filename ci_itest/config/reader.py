@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from ci_itest.config.declaration import SHARED_TABLES, Key, keys_of, overridable, type_words, variable_name
+from ci_itest.config.checks import check_whole
+from ci_itest.config.declaration import NAMED_UNDER, SHARED_TABLES, Key, keys_of, overridable, type_words, variable_name
 from ci_itest.config.sources import DEFAULT, Origin, SettingsFile, find_settings_file
 from ci_itest.errors import SettingsError
 from ci_itest.model.settings import (
     MAIN_SUITE,
-    AppSettings,
-    BuildSettings,
-    PrepareSettings,
+    ComposeSettings,
     Seconds,
     ServiceSettings,
     Settings,
+    Size,
     SuiteSettings,
 )
 
@@ -157,11 +158,11 @@ class _Reader:
         *,
         inherited: Mapping[str, Any] | None = None,
     ) -> Any:
+        tree, above = _apart(tree, table), _apart(inherited or {}, table)
         self._refuse_unknown(tree, table, path)
-        above = inherited or {}
         values: dict[str, Any] = {}
         for name, key in keys_of(table).items():
-            here = (*path, name)
+            here, up = (*path, NAMED_UNDER.get(name, name)), (NAMED_UNDER.get(name, name),)
             override = (outside or {}).get(name)
             if override is not None:
                 values[name] = self._from_text(override)
@@ -171,23 +172,23 @@ class _Reader:
                 self.origins[here] = Origin(self._place(here))
                 if name in above and key.kind in ("tables", "strings"):
                     # A suite adds its services and variables to those of all suites.
-                    values[name] = {**self._value(above[name], key, (name,)), **values[name]}
+                    values[name] = {**self._value(above[name], key, up), **values[name]}
             elif name in above:
-                values[name] = self._value(above[name], key, (name,))
-                self.origins[here] = Origin(self._place((name,)))
+                values[name] = self._value(above[name], key, up)
+                self.origins[here] = Origin(self._place(up))
         made = table(**values)
-        self._check_whole(made, path)
+        check_whole(made, path, self._place)
         return made
 
     def _value(self, value: Any, key: Key, path: KeyPath) -> Any:
         if key.kind == "table":
             assert key.table is not None
-            return self._dataclass(self._table(value, path), key.table, path)
+            return self._dataclass(self._short_form(value, path, key.table), key.table, path)
         if key.kind == "tables":
             assert key.table is not None
             named = self._table(value, path)
             return {
-                name: self._dataclass(self._short_form(item, (*path, name)), key.table, (*path, name))
+                name: self._dataclass(self._short_form(item, (*path, name), key.table), key.table, (*path, name))
                 for name, item in named.items()
             }
         if key.kind == "array":
@@ -204,9 +205,9 @@ class _Reader:
         return self._scalar(value, key.type, path)
 
     def _scalar(self, value: Any, declared: Any, path: KeyPath) -> Any:
-        if declared is Seconds:
+        if declared in (Seconds, Size):
             try:
-                return Seconds.parse(value)
+                return declared.parse(value)
             except ValueError as error:
                 raise SettingsError(f"{self._place(path)}: `{'.'.join(path)}`: {error}.") from error
         if _fits(value, declared):
@@ -219,9 +220,9 @@ class _Reader:
         name = ".".join(override.path)
         if key.kind == "list":
             return tuple(part.strip() for part in text.replace("\n", ",").split(",") if part.strip())
-        if key.type is Seconds:
+        if key.type in (Seconds, Size):
             try:
-                return Seconds.parse(text)
+                return key.type.parse(text)
             except ValueError as error:
                 raise SettingsError(f"{override.origin}: `{name}`: {error}.") from error
         for candidate in _readings(text):
@@ -229,10 +230,12 @@ class _Reader:
                 return candidate
         raise SettingsError(f"{override.origin}: `{name}` is {type_words(key.type)}, not {text!r}.")
 
-    def _short_form(self, value: Any, path: KeyPath) -> Mapping[str, Any]:
-        """`postgres = "postgres:16"` stands for `postgres = { image = "postgres:16" }`."""
-        if isinstance(value, str) and path[-2] == "services":
+    def _short_form(self, value: Any, path: KeyPath, table: type) -> Mapping[str, Any]:
+        """`postgres = "postgres:16"` is `postgres = { image = "postgres:16" }`, `compose = "x"` a file of that name."""
+        if isinstance(value, str) and table is ServiceSettings:
             return {"image": value}
+        if isinstance(value, (str, list)) and table is ComposeSettings:
+            return {"files": [value] if isinstance(value, str) else value}
         return self._table(value, path)
 
     def _text(self, value: Any, path: KeyPath) -> str:
@@ -256,39 +259,6 @@ class _Reader:
                     hint=_nearest(name, known),
                 )
 
-    def _check_whole(self, made: Any, path: KeyPath) -> None:
-        """What no single key can show to be wrong."""
-        place = f"{self._place(path)}: " if path else ""
-        if isinstance(made, SuiteSettings):
-            for name, least in (("max_shards", 1), ("retries", 0)):
-                if getattr(made, name) < least:
-                    raise SettingsError(
-                        f"{self._place((*path, name))}: `{name}` is {least} or more, not {getattr(made, name)}."
-                    )
-            for name in ("shards", "workers"):
-                value = getattr(made, name)
-                if value != "auto" and value < 1:
-                    raise SettingsError(f'{self._place((*path, name))}: `{name}` is 1 or more, or "auto", not {value}.')
-            if not made.tests:
-                raise SettingsError(f"{self._place((*path, 'tests'))}: `tests` names no folder.")
-            if "app" in made.services:
-                raise SettingsError(
-                    f"{self._place((*path, 'services', 'app'))}: no service can be called `app`.",
-                    hint="{app.url} stands for the team's own server; call the service something else.",
-                )
-        if isinstance(made, ServiceSettings) and not made.image:
-            raise SettingsError(f"{place}`{'.'.join(path)}` names no image.", hint='Write image = "postgres:16".')
-        if isinstance(made, BuildSettings) and not made.run:
-            raise SettingsError(f"{place}`[build]` has no command.", hint='Write run = "npm run build".')
-        if isinstance(made, PrepareSettings) and not made.run:
-            raise SettingsError(
-                f"{place}a [[prepare]] step has no command.", hint='Write run = "alembic upgrade head".'
-            )
-        if isinstance(made, AppSettings) and not made.run:
-            raise SettingsError(
-                f"{place}`[app]` has no command.", hint='Write run = "uvicorn shop.app:app --port {port}".'
-            )
-
     def _wrong(self, path: KeyPath, wanted: str, value: Any) -> SettingsError:
         return SettingsError(f"{self._place(path)}: `{'.'.join(path)}` is {wanted}, not {_shown(value)}.")
 
@@ -296,11 +266,28 @@ class _Reader:
         return self._source.place(path)
 
 
+def _apart(tree: Mapping[str, Any], table: type) -> Mapping[str, Any]:
+    """The keys of a table, with `[app.web]` taken out of `[app]` to where several stand."""
+    parts = dict(tree)
+    for name, under in NAMED_UNDER.items():
+        keys, found = keys_of(table), parts.get(under)
+        if name not in keys or not isinstance(found, Mapping):
+            continue
+        own = keys_of(keys[name].table or table)
+        named = {key: value for key, value in found.items() if key not in own and isinstance(value, Mapping)}
+        rest = {key: value for key, value in found.items() if key not in named}
+        parts.pop(under)
+        parts |= ({name: named} if named else {}) | ({under: rest} if rest or not named else {})
+    return parts
+
+
 def _fits(value: Any, declared: Any) -> bool:
     if declared in (str, bool):
         return isinstance(value, declared)
     if declared is int:
         return isinstance(value, int) and not isinstance(value, bool)
+    if declared is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if get_origin(declared) is Literal:
         return isinstance(value, str) and value in get_args(declared)
     return any(_fits(value, part) for part in get_args(declared))

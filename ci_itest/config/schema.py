@@ -5,11 +5,13 @@ from __future__ import annotations
 import types
 from typing import Any, Literal, Union, get_args, get_origin
 
-from ci_itest.config.declaration import SHARED_TABLES, Key, keys_of
+from ci_itest.config.declaration import NAMED_UNDER, SHARED_TABLES, Key, keys_of
 from ci_itest.config.reader import SUITE_TABLE
-from ci_itest.model.settings import Seconds, ServiceSettings, SuiteSettings
+from ci_itest.model.settings import ComposeSettings, Seconds, ServiceSettings, Size, SuiteSettings
 
 _DURATION_PATTERN = r"^(\d+(\.\d+)?(ms|s|m|h|d))+$|^\d+(\.\d+)?$"
+
+_SIZE_PATTERN = r"^\d+(\.\d+)?\s*[kKmMgGtT]?([iI]?[bB])?$"
 
 
 def json_schema() -> dict[str, Any]:
@@ -30,7 +32,12 @@ def json_schema() -> dict[str, Any]:
 
 
 def _table(table: type) -> dict[str, Any]:
-    properties = {name: _property(key) for name, key in keys_of(table).items()}
+    keys = keys_of(table)
+    properties = {name: _property(key) for name, key in keys.items() if name not in NAMED_UNDER}
+    for name, under in NAMED_UNDER.items():
+        if name in keys:
+            one = properties[under]
+            properties[under] = {**one, "additionalProperties": _table(keys[name].table or table)}
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
@@ -45,7 +52,9 @@ def _type(key: Key) -> dict[str, Any]:
     match key.kind:
         case "table":
             assert key.table is not None
-            return _table(key.table)
+            whole = _table(key.table)
+            lists = [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+            return {"anyOf": [*lists, whole]} if key.table is ComposeSettings else whole
         case "tables":
             assert key.table is not None
             named = _table(key.table)
@@ -65,7 +74,9 @@ def _type(key: Key) -> dict[str, Any]:
 def _scalar(declared: Any) -> dict[str, Any]:
     if declared is Seconds:
         return {"anyOf": [{"type": "string", "pattern": _DURATION_PATTERN}, {"type": "number", "minimum": 0}]}
-    simple = {str: "string", bool: "boolean", int: "integer"}
+    if declared is Size:
+        return {"anyOf": [{"type": "string", "pattern": _SIZE_PATTERN}, {"type": "integer", "minimum": 0}]}
+    simple = {float: "number", str: "string", bool: "boolean", int: "integer"}
     if declared in simple:
         return {"type": simple[declared]}
     if get_origin(declared) is Literal:

@@ -68,6 +68,8 @@ class ContainerRequest:
         command: Empty for the image's own.
         tmpfs: Paths kept in memory, with mount options after a colon where the defaults do not do.
         ports: Port inside, to the port published on the engine's host; 0 lets the kernel pick one.
+        cpus: Processor cores it may use at most, 0 for no limit.
+        memory_bytes: Memory it may use at most, swap included; 0 for no limit.
     """
 
     name: str
@@ -79,6 +81,8 @@ class ContainerRequest:
     command: tuple[str, ...] = ()
     tmpfs: tuple[str, ...] = ()
     ports: Mapping[int, int] = field(default_factory=dict)
+    cpus: float = 0.0
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +250,9 @@ class Engine:
             port_bindings={inside: (bind_address, outside or None) for inside, outside in request.ports.items()},
             tmpfs=dict(_tmpfs(path) for path in request.tmpfs),
             restart_policy={"Name": "no"},
+            nano_cpus=int(request.cpus * 1e9) or None,
+            mem_limit=request.memory_bytes or None,
+            memswap_limit=request.memory_bytes or None,
             log_config=LogConfig(type="json-file", config={"max-size": _KEPT_LOG_BYTES, "max-file": "2"}),
         )
         return self._api.create_container(

@@ -101,6 +101,8 @@ class Launcher:
             command=spec.command,
             tmpfs=spec.tmpfs,
             ports=ports,
+            cpus=spec.cpus,
+            memory_bytes=spec.memory_bytes,
         )
 
     def _await_ready(self, spec: ServiceSpec, container: str, *, deadline: float) -> Mapping[int, int]:

@@ -64,6 +64,8 @@ def _spec(name: str, settings: ServiceSettings) -> ServiceSpec:
         needs=settings.needs,
         ready_seconds=float(settings.ready_timeout),
         ports=preset.ports,
+        cpus=settings.cpus,
+        memory_bytes=settings.memory,
     )
 
 

@@ -33,6 +33,8 @@ class ServiceSpec:
         needs: Names of services that must be ready before this one starts.
         ready_seconds: How long it may take from start to ready.
         ports: Further ports inside the container, by name (mailpit: `smtp`).
+        cpus: Processor cores it may use at most, 0 for no limit.
+        memory_bytes: Memory it may use at most, swap included; 0 for no limit.
     """
 
     name: str
@@ -47,6 +49,8 @@ class ServiceSpec:
     needs: tuple[str, ...] = ()
     ready_seconds: float = 60.0
     ports: Mapping[str, int] = field(default_factory=dict)
+    cpus: float = 0.0
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 MAIN_SUITE = "main"
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -39,6 +40,19 @@ class Seconds(float):
             return float(text)
         except ValueError:
             raise ValueError(f'{text!r} is no duration; write for example "90s", "5m" or "1h30m"') from None
+
+
+class Size(int):
+    """A size in bytes; written in settings as `"512m"`, `"2g"`, `"1.5GiB"` or a number of bytes."""
+
+    @classmethod
+    def parse(cls, value: object) -> Size:
+        """Bytes out of what a settings file says; ValueError when it is no size."""
+        if isinstance(value, str) and (parts := _SIZE.fullmatch(value.strip())):
+            return cls(float(parts[1]) * 1024 ** "bkmgt".index(parts[2].lower() or "b"))
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return cls(value)
+        raise ValueError(f'a size is a string such as "512m" or "2g", or a number of bytes, not {value!r}')
 
 
 def _setting(default: Any, help_text: str) -> Any:
@@ -72,6 +86,21 @@ class ServiceSettings:
     ready_timeout: Seconds = _setting(Seconds(60), "How long it may take from start to ready.")
     needs: tuple[str, ...] = _setting((), "Services that must be ready before this one starts.")
     only_for: tuple[str, ...] = _setting((), "Patterns of the files that need it; empty: all. Other shards skip it.")
+    cpus: float = _setting(0.0, "Processor cores it may use at most, 0.5 for half of one; 0: no limit.")
+    memory: Size = _setting(Size(0), 'Memory it may use at most, "512m"; 0: no limit.')
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeSettings:
+    """`[compose]`, or `compose = "docker-compose.test.yml"` for short: services that a Compose file describes."""
+
+    files: tuple[str, ...] = _setting((), "Compose files; later ones are laid over earlier ones.")
+    profiles: tuple[str, ...] = _setting((), "Profiles that are switched on.")
+    env_files: tuple[str, ...] = _setting((), "Files of variables for the Compose files; empty: `.env` beside them.")
+    one_shot: tuple[str, ...] = _setting(
+        (), "Services that are to end by themselves, with 0; those that others wait for to complete need no mention."
+    )
+    ready_timeout: Seconds = _setting(Seconds(120), "How long all of them may take until they are ready.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +122,20 @@ class PrepareSettings:
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """`[app]`: the team's own server, started before the tests."""
+    """`[app]`, or `[app.NAME]` for each of several: the team's own server, started before the tests."""
 
-    run: str = _setting("", "Shell command that serves on `{port}`; empty: no app.")
+    run: str = _setting("", "Shell command that serves on `{port}` of this machine.")
+    image: str = _setting("", "Instead of `run`: image to start as a container.")
+    build: str = _setting("", "Instead of `run`: folder to build an image from, also of another checkout.")
+    dockerfile: str = _setting("", "Path in the build folder; empty: Dockerfile.")
+    arguments: Mapping[str, str] = _setting({}, "Build arguments.")
+    command: tuple[str, ...] = _setting((), "Arguments after the image's entrypoint; empty: the image's own.")
+    port: int = _setting(0, "Port that the image serves on; 0: the one that it exposes.")
+    directory: str = _setting("", "Folder that `run` starts in; empty: the root.")
+    environment: Mapping[str, str] = _setting({}, "Variables of this app alone, over `[environment]`.")
+    needs: tuple[str, ...] = _setting((), "Apps that must answer before this one starts.")
+    cpus: float = _setting(0.0, "Processor cores that its container may use at most; 0: no limit.")
+    memory: Size = _setting(Size(0), "Memory that its container may use at most; 0: no limit.")
     warmup: str = _setting("/", "Path that must answer below 500 before the tests start.")
     warmup_timeout: Seconds = _setting(Seconds(30), "How long it may take until the path answers.")
 
@@ -121,13 +161,15 @@ class SuiteSettings:
     arguments: tuple[str, ...] = _setting((), "More arguments for the test runner.")
     build: BuildSettings | None = _setting(None, "What must be built before the tests.")
     services: Mapping[str, ServiceSettings] = _setting({}, "Containers the tests talk to.")
+    compose: ComposeSettings | None = _setting(None, "Compose files with more of them.")
     environment: Mapping[str, str] = _setting(
         {},
-        "Variables of prepare, app and tests. Of each service {postgres.url}, .host, .port, .address, its credentials "
-        "(.user, .password) and further ports ({mail.smtp_port}) are filled in.",
+        "Variables of prepare, app and tests. Of each service and app {postgres.url}, .host, .port, .address, its "
+        "credentials (.user, .password) and further ports ({mail.smtp_port}) are filled in.",
     )
     prepare: tuple[PrepareSettings, ...] = _setting((), "Commands between services and app, in order.")
     app: AppSettings | None = _setting(None, "The team's own server.")
+    apps: Mapping[str, AppSettings] = _setting({}, "Each of several servers, as [app.NAME].")
     boot: Seconds = _setting(
         Seconds(30), "What a job takes beside ci-itest (checkout, installation); counts for `target` and the bill."
     )
@@ -137,6 +179,11 @@ class SuiteSettings:
     rerun: Literal["failed", "all"] = _setting(
         "failed", "What a later attempt of a shard runs: what failed or never ran, or all."
     )
+
+    @property
+    def all_apps(self) -> dict[str, AppSettings]:
+        """The team's servers by the names that templates give them: the only one is `app`."""
+        return {**({"app": self.app} if self.app else {}), **self.apps}
 
 
 @dataclass(frozen=True, slots=True)

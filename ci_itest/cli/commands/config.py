@@ -40,14 +40,16 @@ def command(root: Path, config_file: Path | None, assignments: tuple[str, ...], 
 
 
 def _rows(config: Any) -> Iterator[tuple[str, Any, str]]:
-    from ci_itest.config.declaration import SHARED_TABLES, keys_of
+    from ci_itest.config.declaration import NAMED_UNDER, SHARED_TABLES, keys_of
     from ci_itest.model.settings import MAIN_SUITE, SuiteSettings
 
     settings = config.settings
     for suite, values in settings.suites.items():
         prefix = () if suite == MAIN_SUITE and len(settings.suites) == 1 else ("suite", suite)
         for name in keys_of(SuiteSettings):
-            yield from _leaves(getattr(values, name), (*prefix, name), config)
+            if name in NAMED_UNDER and not getattr(values, name):
+                continue  # the key it stands under has a row
+            yield from _leaves(getattr(values, name), (*prefix, NAMED_UNDER.get(name, name)), config)
     for table, declared in SHARED_TABLES.items():
         for name in keys_of(declared):
             yield from _leaves(getattr(getattr(settings, table), name), (table, name), config)

@@ -25,7 +25,7 @@ from ci_itest.containers.removal import remove_block
 from ci_itest.containers.services import RunningServices, ServiceEvent, running
 from ci_itest.errors import EngineError, ServiceError
 from ci_itest.masking import masker
-from ci_itest.model.settings import ReadySettings, Seconds
+from ci_itest.model.settings import ReadySettings, Seconds, Size
 from ci_itest.process import output_of
 from ci_itest.waiting import wait_until
 from tests.helpers.containers import Events, held_by, probed, specs
@@ -372,6 +372,24 @@ def test_clean_up_of_two_services_takes_less_than_two_seconds(up: Up) -> None:
         began = time.monotonic()
 
     assert time.monotonic() - began < 2.0
+
+
+def test_a_service_has_the_processor_and_memory_it_is_given(up: Up, engine: Engine, run_name: str) -> None:
+    with up(cache=redis(cpus=0.5, memory=Size.parse("64m"))):
+        container = container_of(engine, run_name, "cache")
+        _, limits = docker("inspect", "-f", "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}}", container)
+
+    assert limits == f"500000000 {64 << 20}"
+
+
+def test_a_service_that_takes_more_memory_than_it_has_is_said_to_have(up: Up) -> None:
+    greedy = dying("tail -c 200m /dev/zero | tail", memory=Size.parse("16m"))
+
+    with (
+        pytest.raises(ServiceError, match=r"with exit code 1[34][0-9], killed for using too much memory"),
+        up(hog=greedy),
+    ):
+        pass
 
 
 # Interrupts
