@@ -206,6 +206,12 @@ class SqlHistory:
             found = connection.scalar(queries.repository(rows.storable(repository)))
             return bypassing.found(connection, found, limit=limit, main=main) if found is not None else ()
 
+    def set_codeowners(self, text: str, *, repository: str) -> None:
+        """Note the text of the repository's CODEOWNERS, which pages name owners by."""
+        with self.transaction(writes=True) as connection:
+            repository_id = _repository_id(connection, rows.storable(repository))
+            judgements.set_fact(connection, repository_id, codeowners=rows.storable(text))
+
     def prune(self, before: str) -> int:
         """Forget the runs that started before a time (UTC, ISO 8601), and cases no run names any more.
 

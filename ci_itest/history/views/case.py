@@ -1,0 +1,231 @@
+"""One case: its last results on all branches with causes and texts, its pace, its quarantine, how it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from ci_itest.flaky.owners import owner_of
+from ci_itest.history.rows import VERDICTS, quarantine_entry_of, unpacked
+from ci_itest.history.schema import cases, causes, failures, flaky_cases, pace_changes, quarantine, results, runs
+from ci_itest.history.views.parts import HAS_FAILED, TAKEN
+from ci_itest.history.views.repositories import Repository
+from ci_itest.history.views.runs import CAUSES
+from ci_itest.model.cases import CaseId, Verdict
+from ci_itest.model.judged import CauseKind
+from ci_itest.model.quarantine import QuarantineEntry
+
+LAST_RESULTS = 200
+_TEXTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PastResult:
+    """What became of the case in one run.
+
+    Attributes:
+        number: Ours of the run.
+        started_us: Of the run, microseconds since 1970.
+        seconds: Of its last attempt.
+        cause: None where the report named none.
+        message: Of its first failed attempt, `details` likewise; "" where none is kept, or it is long ago.
+    """
+
+    number: int
+    run_id: str
+    run_attempt: int
+    branch: str
+    commit: str
+    started_us: int
+    verdict: Verdict
+    attempts: int
+    failed_attempts: int
+    seconds: float
+    shard: int
+    cause: CauseKind | None = None
+    probability: float = 0.0
+    message: str = ""
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the model says of a case that it suspects."""
+
+    is_flaky: bool
+    probability: float
+    rate: float
+    rate_low: float
+    rate_high: float
+    broken_on_main: float
+    main_runs: int
+    main_failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaceChange:
+    """A run in which the report said that the case takes another time now."""
+
+    started_us: int
+    before_seconds: float
+    after_seconds: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """All of it.
+
+    Attributes:
+        results: The newest first.
+        standing: None when the model does not suspect it.
+        entry: Its place in quarantine; None outside.
+        earlier: Its times in quarantine that are over, the newest first: when it began and ended, who, why it ended.
+        since_us: Its first recorded failure, 0 without one.
+    """
+
+    case_id: int
+    case: CaseId
+    owner: str
+    results: tuple[PastResult, ...]
+    standing: Standing | None
+    entry: QuarantineEntry | None
+    earlier: tuple[tuple[int, int, str, str], ...]
+    pace: tuple[PaceChange, ...]
+    since_us: int
+
+
+def case_view(connection: Connection, repository: Repository, case_id: int) -> CaseView | None:
+    """The case; None when the repository has none of that number."""
+    row = connection.execute(
+        select(cases.c.suite, cases.c.file, cases.c.name).where(
+            cases.c.id == case_id, cases.c.repository_id == repository.id
+        )
+    ).first()
+    if row is None:
+        return None
+    case = CaseId(row.suite, row.file, row.name)
+    entry, earlier = _quarantines(connection, repository.id, case)
+    return CaseView(
+        case_id=case_id,
+        case=case,
+        owner=(entry.owner if entry else "") or owner_of(case.file, repository.codeowners),
+        results=_last_results(connection, case_id),
+        standing=_standing(connection, case_id),
+        entry=entry,
+        earlier=earlier,
+        pace=_pace(connection, case_id),
+        since_us=_since(connection, case_id),
+    )
+
+
+def _last_results(connection: Connection, case_id: int) -> tuple[PastResult, ...]:
+    found = connection.execute(_results(case_id)).all()
+    failed = [row.run_id for row in found if row.failed_attempts][:_TEXTS]
+    texts = {
+        run_number: (unpacked(message), unpacked(details))
+        for run_number, message, details in connection.execute(
+            select(failures.c.run_id, failures.c.message, failures.c.details)
+            .where(failures.c.case_id == case_id, failures.c.run_id.in_(failed))
+            .order_by(failures.c.attempt.desc())
+        )
+    }
+    return tuple(_result(row, *texts.get(row.run_id, ("", ""))) for row in found)
+
+
+def _results(case_id: int) -> Select[Any]:
+    return (
+        select(
+            results.c.run_id,
+            results.c.verdict,
+            results.c.attempts,
+            results.c.failed_attempts,
+            results.c.shard,
+            TAKEN.label("taken"),
+            runs.c.ci_run_id,
+            runs.c.run_attempt,
+            runs.c.branch,
+            runs.c.commit_sha,
+            runs.c.started_us,
+            causes.c.cause,
+            causes.c.probability,
+        )
+        .join(runs, runs.c.id == results.c.run_id)
+        .outerjoin(causes, (causes.c.run_id == results.c.run_id) & (causes.c.case_id == results.c.case_id))
+        .where(results.c.case_id == case_id)
+        .order_by(results.c.run_id.desc())
+        .limit(LAST_RESULTS)
+    )
+
+
+def _result(row: Any, message: str, details: str) -> PastResult:
+    return PastResult(
+        number=row.run_id,
+        run_id=row.ci_run_id,
+        run_attempt=row.run_attempt,
+        branch=row.branch,
+        commit=row.commit_sha,
+        started_us=row.started_us,
+        verdict=VERDICTS[row.verdict],
+        attempts=row.attempts,
+        failed_attempts=row.failed_attempts,
+        seconds=row.taken / 1e6,
+        shard=row.shard,
+        cause=CAUSES.get(row.cause),
+        probability=row.probability or 0.0,
+        message=message,
+        details=details,
+    )
+
+
+def _standing(connection: Connection, case_id: int) -> Standing | None:
+    row = connection.execute(select(flaky_cases).where(flaky_cases.c.case_id == case_id)).first()
+    if row is None:
+        return None
+    return Standing(
+        is_flaky=bool(row.is_flaky),
+        probability=row.probability,
+        rate=row.rate,
+        rate_low=row.rate_low,
+        rate_high=row.rate_high,
+        broken_on_main=row.broken_on_main,
+        main_runs=row.main_runs,
+        main_failures=row.main_failures,
+    )
+
+
+def _quarantines(
+    connection: Connection, repository_id: int, case: CaseId
+) -> tuple[QuarantineEntry | None, tuple[tuple[int, int, str, str], ...]]:
+    found = connection.execute(
+        select(quarantine)
+        .where(
+            quarantine.c.repository_id == repository_id,
+            quarantine.c.suite == case.suite,
+            quarantine.c.file == case.file,
+            quarantine.c.name == case.name,
+        )
+        .order_by(quarantine.c.id.desc())
+        .limit(20)
+    ).all()
+    current = next((quarantine_entry_of(row) for row in found if row.released_us is None), None)
+    over = [(row.added_us, row.released_us, row.added_by, row.released_because) for row in found if row.released_us]
+    return current, tuple(over)
+
+
+def _pace(connection: Connection, case_id: int) -> tuple[PaceChange, ...]:
+    found = connection.execute(
+        select(runs.c.started_us, pace_changes.c.before_seconds, pace_changes.c.after_seconds, pace_changes.c.runs)
+        .join(runs, runs.c.id == pace_changes.c.run_id)
+        .where(pace_changes.c.case_id == case_id)
+        .order_by(pace_changes.c.run_id.desc())
+        .limit(10)
+    )
+    return tuple(PaceChange(*row) for row in found)
+
+
+def _since(connection: Connection, case_id: int) -> int:
+    first = select(func.min(results.c.run_id)).where(results.c.case_id == case_id, HAS_FAILED).scalar_subquery()
+    return int(connection.scalar(select(runs.c.started_us).where(runs.c.id == first)) or 0)

@@ -1,0 +1,1 @@
+"""A made-up history to try the pages with: `ci-itest serve --demo`."""
