@@ -334,10 +334,9 @@ def comment_rows() -> list[Row]:
 
 def green_rows() -> list[Row]:
     """Green files of which one is missing, cut, doubled or refused: how often the run still turns out green."""
-    from ci_itest.flows.merge import RunFacts
     from ci_itest.flows.merge_reports import merge_reports
     from ci_itest.model.cases import Verdict
-    from ci_itest.model.run import Conclusion, conclusion_of
+    from ci_itest.model.run import Conclusion, RunFacts, conclusion_of
 
     green = junit_files.document(
         junit_files.suite("".join(junit_files.case(f"t{n}") for n in range(40)), tests=40)

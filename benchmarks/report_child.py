@@ -13,9 +13,10 @@ FIGURE = ("page", "comment", "summary")
 
 def main(arguments: list[str]) -> None:
     """`OUT FORMATS FILES…`, formats with commas."""
-    from ci_itest.flows.merge import RunFacts
     from ci_itest.flows.merge_reports import find_reports, merge_reports
-    from ci_itest.flows.publish_reports import ReportFormat, publish_reports
+    from ci_itest.flows.publish import ReportFormat
+    from ci_itest.flows.publish_reports import publish_reports
+    from ci_itest.model.run import RunFacts
 
     out, formats, *files = arguments
     found, searched = find_reports(map(Path, files))

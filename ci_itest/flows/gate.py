@@ -8,10 +8,9 @@ from typing import Any
 import msgspec
 
 from ci_itest.errors import UsageError
-from ci_itest.flows.merge import RunFacts
 from ci_itest.model.cases import Verdict
 from ci_itest.model.decision import Decision
-from ci_itest.model.run import Finding, FindingKind, Run
+from ci_itest.model.run import Finding, FindingKind, Run, RunFacts
 
 GREEN = ("success", "skipped")
 """Results of a needed job that are no trouble by themselves; a shard that was skipped left no bundle anyhow."""

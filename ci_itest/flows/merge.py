@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ci_itest.flows.attempts import with_earlier_attempts
 from ci_itest.flows.bundles import BrokenBundle, Bundles
 from ci_itest.flows.service_tails import bounded
 from ci_itest.model.cases import Attempt, CaseId, CaseResult, Verdict, verdict_of
 from ci_itest.model.plan import Plan, SuitePlan
-from ci_itest.model.run import Finding, FindingKind, Run, ShardResult, ShardState, StopReason, shard_label
+from ci_itest.model.run import Finding, FindingKind, Run, RunFacts, ShardResult, ShardState, StopReason, shard_label
 
 ShardKey = tuple[str, int]
 
@@ -28,23 +28,6 @@ _STOPPED = {
     StopReason.APP: "could not start the app",
     StopReason.RUNNER: "could not run its tests",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class RunFacts:
-    """What the caller knows of the run and no bundle may decide.
-
-    Attributes:
-        branch: The branch the results are about.
-        is_trusted: Whether they may enter the default branch's history.
-    """
-
-    run_id: str
-    commit: str
-    started_at: str
-    run_attempt: int = 1
-    branch: str = ""
-    is_trusted: bool = True
 
 
 def merge(plan: Plan, bundles: Bundles, facts: RunFacts) -> Run:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 from ci_itest.errors import ExitCode
@@ -17,7 +18,7 @@ from ci_itest.reporting.html import html_report
 from ci_itest.reporting.inline import Annotation, inline_annotations
 from ci_itest.reporting.markdown import comment, summary
 from ci_itest.reporting.view import Links, ReportView, ServiceLog, report_view
-from ci_itest.wire import write_document, write_whole
+from ci_itest.wire import encode_document, write_pieces
 
 _EXIT_CODES = {
     Conclusion.SUCCESS: ExitCode.OK,
@@ -26,6 +27,32 @@ _EXIT_CODES = {
     Conclusion.INCOMPLETE: ExitCode.INCOMPLETE,
     Conclusion.NOTHING: ExitCode.NOTHING_TO_RUN,
 }
+
+
+class ReportFormat(StrEnum):
+    """What a report can be written as."""
+
+    PAGE = "page"
+    COMMENT = "comment"
+    SUMMARY = "summary"
+    JUNIT = "junit"
+    CTRF = "ctrf"
+    RUN = "run"
+    BADGE = "badge"
+
+
+FILE_NAMES = {
+    ReportFormat.PAGE: "report.html",
+    ReportFormat.COMMENT: "comment.md",
+    ReportFormat.SUMMARY: "summary.md",
+    ReportFormat.JUNIT: "junit.xml",
+    ReportFormat.CTRF: "ctrf.json",
+    ReportFormat.RUN: "run.json",
+    ReportFormat.BADGE: "badge.svg",
+}
+
+Pieces = Callable[[], Iterable[bytes]]
+"""A file's content, made when it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +116,61 @@ def publish(
         base=base,
         fails_on_new_only=fails_on_new_only,
     )
-    view, own = with_templates(view, templates or {})
+    return write_report(
+        view,
+        folder=folder,
+        key=key,
+        at=at,
+        started_at=run.started_at,
+        templates=templates or {},
+        junit=lambda: [run_junit_xml(run)],
+        run=lambda: [encode_document(run)],
+    )
+
+
+def write_report(
+    view: ReportView,
+    *,
+    folder: Path,
+    key: str,
+    at: str,
+    started_at: str,
+    templates: Mapping[str, str],
+    junit: Pieces,
+    run: Pieces,
+    formats: Collection[ReportFormat] = tuple(ReportFormat),
+) -> Published:
+    """Write what a view says, and the two documents that hold more than a view, into a folder.
+
+    Args:
+        started_at: When the run began, UTC ISO 8601; "" when nobody knows.
+        junit: The merged JUnit file.
+        run: The run's own document.
+        formats: What to write.
+
+    Raises:
+        FileError: The folder cannot be written to.
+    """
+    view, own = with_templates(view, templates)
     published = Published(
-        page=folder / "report.html",
+        page=folder / FILE_NAMES[ReportFormat.PAGE],
         comment=comment(view, key=key, overrides=own),
         summary=summary(view, overrides=own),
         annotations=inline_annotations(view),
         view=view,
         is_quiet=says_nothing_new(view),
     )
-    write_whole(published.page, html_report(view, overrides=own).encode())
-    write_whole(folder / "comment.md", published.comment.encode())
-    write_whole(folder / "summary.md", published.summary.encode())
-    write_whole(folder / "junit.xml", run_junit_xml(run))
-    write_whole(folder / "ctrf.json", b"".join(ctrf_report(view.cases, started_at=run.started_at, at=at)))
-    write_whole(folder / "badge.svg", badge(title, view.conclusion, view.counts).encode())
-    write_document(folder / "run.json", run)
+    writers: dict[ReportFormat, Pieces] = {
+        ReportFormat.PAGE: lambda: [html_report(view, overrides=own).encode()],
+        ReportFormat.COMMENT: lambda: [published.comment.encode()],
+        ReportFormat.SUMMARY: lambda: [published.summary.encode()],
+        ReportFormat.JUNIT: junit,
+        ReportFormat.CTRF: lambda: ctrf_report(view.cases, started_at=started_at, at=at),
+        ReportFormat.RUN: run,
+        ReportFormat.BADGE: lambda: [badge(view.title, view.conclusion, view.counts).encode()],
+    }
+    for kind in formats:
+        write_pieces(folder / FILE_NAMES[kind], writers[kind]())
     return published
 
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from enum import StrEnum
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci_itest.flows.publish import Published, with_templates
+from ci_itest.flows.merge_reports import uncollected
+from ci_itest.flows.publish import Published, ReportFormat, write_report
 from ci_itest.junit.merged import MergedSource, merged_junit
-from ci_itest.model.run import Conclusion
-from ci_itest.reporting.badge import badge
 from ci_itest.reporting.comparison import Base
-from ci_itest.reporting.ctrf import ctrf_report
-from ci_itest.reporting.html import html_report
-from ci_itest.reporting.inline import inline_annotations
-from ci_itest.reporting.markdown import comment, summary
-from ci_itest.reporting.view import Links, ReportView, report_view
-from ci_itest.wire import encode_document, to_json, write_pieces
+from ci_itest.reporting.view import Links, report_view
+from ci_itest.wire import encode_document, to_json
 
 if TYPE_CHECKING:
     from ci_itest.flows.merge_reports import MergedReports
@@ -27,29 +21,6 @@ if TYPE_CHECKING:
     from ci_itest.model.table import CaseTable
 
 _PIECE = 5_000
-
-
-class ReportFormat(StrEnum):
-    """What a report can be written as."""
-
-    PAGE = "page"
-    COMMENT = "comment"
-    SUMMARY = "summary"
-    JUNIT = "junit"
-    CTRF = "ctrf"
-    RUN = "run"
-    BADGE = "badge"
-
-
-FILE_NAMES = {
-    ReportFormat.PAGE: "report.html",
-    ReportFormat.COMMENT: "comment.md",
-    ReportFormat.SUMMARY: "summary.md",
-    ReportFormat.JUNIT: "junit.xml",
-    ReportFormat.CTRF: "ctrf.json",
-    ReportFormat.RUN: "run.json",
-    ReportFormat.BADGE: "badge.svg",
-}
 
 
 def publish_reports(
@@ -78,38 +49,29 @@ def publish_reports(
     Raises:
         FileError: The folder cannot be written to.
     """
-    view = report_view(
-        merged.run,
-        at=at,
-        links=links,
-        title=title,
-        table=merged.cases,
-        file_labels=merged.labels,
-        base=base,
-        fails_on_new_only=fails_on_new_only,
-        file_folders=_folders(merged, seen_from=folder),
-    )
-    view, own = with_templates(view, templates or {})
-    comment_text, summary_text = comment(view, key=key, overrides=own), summary(view, overrides=own)
-    writers: dict[ReportFormat, Callable[[], Iterable[bytes]]] = {
-        ReportFormat.PAGE: lambda: [html_report(view, overrides=own).encode()],
-        ReportFormat.COMMENT: lambda: [comment_text.encode()],
-        ReportFormat.SUMMARY: lambda: [summary_text.encode()],
-        ReportFormat.JUNIT: lambda: merged_junit(_sources(merged), name=title),
-        ReportFormat.CTRF: lambda: ctrf_report(merged.cases, started_at=merged.run.started_at, at=at),
-        ReportFormat.RUN: lambda: _run_document(merged),
-        ReportFormat.BADGE: lambda: [badge(title, view.conclusion, view.counts).encode()],
-    }
-    for kind in formats:
-        write_pieces(folder / FILE_NAMES[kind], writers[kind]())
-    return Published(
-        page=folder / FILE_NAMES[ReportFormat.PAGE],
-        comment=comment_text,
-        summary=summary_text,
-        annotations=inline_annotations(view),
-        view=view,
-        is_quiet=_is_quiet(view),
-    )
+    with uncollected():
+        view = report_view(
+            merged.run,
+            at=at,
+            links=links,
+            title=title,
+            table=merged.cases,
+            file_labels=merged.labels,
+            base=base,
+            fails_on_new_only=fails_on_new_only,
+            file_folders=_folders(merged, seen_from=folder),
+        )
+        return write_report(
+            view,
+            folder=folder,
+            key=key,
+            at=at,
+            started_at=merged.run.started_at,
+            templates=templates or {},
+            junit=lambda: merged_junit(_sources(merged), name=title),
+            run=lambda: _run_document(merged),
+            formats=formats,
+        )
 
 
 def _folders(merged: MergedReports, *, seen_from: Path) -> dict[int, str]:
@@ -119,10 +81,6 @@ def _folders(merged: MergedReports, *, seen_from: Path) -> dict[int, str]:
         number: os.path.relpath(report.path.parent.resolve(), page).replace(os.sep, "/")
         for number, report in enumerate(merged.reports, start=1)
     }
-
-
-def _is_quiet(view: ReportView) -> bool:
-    return view.conclusion is Conclusion.SUCCESS and not view.counts.recovered and not view.counts.failed
 
 
 def _sources(merged: MergedReports) -> Iterator[MergedSource]:

@@ -64,7 +64,8 @@ def read_report(
         max_cases: Test cases taken from it.
         max_bytes: Bytes read of it.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    # Where the processor helps, as nearly all do, in a third of the time that blake2 takes.
+    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
             return _read(path, _chunks(file, digest, max_bytes), digest, _Limits(text_limit, max_cases))

@@ -239,6 +239,23 @@ class Run:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the caller knows of the run and no bundle may decide.
+
+    Attributes:
+        branch: The branch the results are about.
+        is_trusted: Whether they may enter the default branch's history.
+    """
+
+    run_id: str
+    commit: str
+    started_at: str
+    run_attempt: int = 1
+    branch: str = ""
+    is_trusted: bool = True
+
+
 class Conclusion(StrEnum):
     """The run in one word; only `success` and `bypassed` are green."""
 

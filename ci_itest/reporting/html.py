@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ci_itest.model.cases import Attempt, CaseResult, Verdict
-from ci_itest.model.table import CaseGroup
+from ci_itest.model.table import CaseGroup, CaseTable
 from ci_itest.reporting.links import file_url, replay_command
 from ci_itest.reporting.sanitise import NAME_LIMIT, block, one_line
 from ci_itest.reporting.templates import render_html, template_text
@@ -145,16 +145,20 @@ def _columns(view: ReportView) -> Iterator[bytes]:
     yield from _column("of", len(cases), lambda part: cases.group_of[part].tolist())
     yield from _column("ms", len(cases), lambda part: [round(seconds * 1000) for seconds in cases.seconds[part]])
     if shards:
-        suite_names = [group.suite for group in groups]
-        yield from _column(
-            "shard",
-            len(cases),
-            lambda part: [
-                shards.get((suite_names[group], shard), -1)
-                for group, shard in zip(cases.group_of[part], cases.shards[part], strict=True)
-            ],
-        )
+        yield from _column("shard", len(cases), lambda part: _shard_places(cases, part, shards))
     yield b"}"
+
+
+def _shard_places(cases: CaseTable, part: slice, places: Mapping[tuple[str, int], int]) -> list[int]:
+    """For each case the place of its shard among the labels, -1 for none."""
+    suites = {group.suite for group in cases.groups}
+    if len(suites) == 1:
+        (suite,) = suites
+        of_shard = {shard: place for (name, shard), place in places.items() if name == suite}
+        return [of_shard.get(shard, -1) for shard in cases.shards[part]]
+    groups = cases.groups
+    rows = zip(cases.group_of[part], cases.shards[part], strict=True)
+    return [places.get((groups[group].suite, shard), -1) for group, shard in rows]
 
 
 def _lines(names: list[str]) -> list[str]:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ci_itest.flows.merge import RunFacts
 from ci_itest.flows.merge_reports import merge_reports
 from ci_itest.junit.merged import MergedSource, merged_junit
 from ci_itest.junit.reader import read_report
 from ci_itest.junit.values import FileState
+from ci_itest.model.run import RunFacts
 
 CORPUS = Path(os.environ.get("CI_ITEST_JUNIT", Path(__file__).resolve().parents[3] / "shared" / "data" / "junit"))
 

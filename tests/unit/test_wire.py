@@ -7,9 +7,9 @@ import pytest
 
 from ci_itest.errors import DocumentError, FileError
 from ci_itest.flows.bundles import Bundles
-from ci_itest.flows.merge import RunFacts, merge
+from ci_itest.flows.merge import merge
 from ci_itest.model.plan import Plan
-from ci_itest.model.run import Run, ShardResult
+from ci_itest.model.run import Run, RunFacts, ShardResult
 from ci_itest.wire import (
     SCHEMA,
     decode_document,

@@ -21,12 +21,11 @@ if TYPE_CHECKING:
     from ci_itest.cli.building import Place
     from ci_itest.config.reader import Config
     from ci_itest.errors import ExitCode
-    from ci_itest.flows.merge import RunFacts
     from ci_itest.flows.publish import Published
     from ci_itest.github.api import GitHubApi
     from ci_itest.model.decision import Decision
     from ci_itest.model.plan import Plan
-    from ci_itest.model.run import Run
+    from ci_itest.model.run import Run, RunFacts
     from ci_itest.model.settings import ReportSettings
     from ci_itest.reporting.comparison import Base
     from ci_itest.reporting.view import Links
@@ -167,8 +166,8 @@ def _merge_files(
 
     from ci_itest.errors import UsageError
     from ci_itest.flows.merge_reports import find_reports, merge_reports, read_base
-    from ci_itest.flows.publish import outputs_of
-    from ci_itest.flows.publish_reports import ReportFormat, publish_reports
+    from ci_itest.flows.publish import ReportFormat, outputs_of
+    from ci_itest.flows.publish_reports import publish_reports
 
     found, searched = find_reports(files, without=out)
     if not found:
@@ -257,7 +256,7 @@ def _shown(text: str) -> str:
 
 def run_facts(place: Place) -> RunFacts:
     """What is known of the run without any bundle."""
-    from ci_itest.flows.merge import RunFacts
+    from ci_itest.model.run import RunFacts
 
     context = place.context
     return RunFacts(

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from ci_itest.errors import FileError
-from ci_itest.flows.merge import RunFacts
 from ci_itest.flows.merge_reports import find_reports, merge_reports
 from ci_itest.flows.publish import publish
 from ci_itest.flows.publish_reports import publish_reports
 from ci_itest.junit.reader import read_report
 from ci_itest.junit.values import FileState
-from ci_itest.model.run import Conclusion
+from ci_itest.model.run import Conclusion, RunFacts
 from tests.helpers.junit_files import case, document, suite
 from tests.helpers.runs import AT, failing_run
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ci_itest.flows.bundles import Bundles
-from ci_itest.flows.merge import RunFacts, merge
+from ci_itest.flows.merge import merge
 from ci_itest.flows.rerun import cases_to_run, earlier_attempt
 from ci_itest.model.cases import COLLECTION_NAME, CaseId, Verdict
 from ci_itest.model.plan import Plan, Shard, SuitePlan, Unit
-from ci_itest.model.run import FindingKind, ListedFile, Run, ShardResult, ShardState, StopReason
+from ci_itest.model.run import FindingKind, ListedFile, Run, RunFacts, ShardResult, ShardState, StopReason
 from ci_itest.wire import with_digest
 from tests.helpers.plans import RUN_ID, attempt, case, done, plan, without_attempts
 

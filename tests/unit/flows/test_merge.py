@@ -8,10 +8,20 @@ from pathlib import Path
 import pytest
 
 from ci_itest.flows.bundles import BrokenBundle, Bundles
-from ci_itest.flows.merge import RunFacts, merge
+from ci_itest.flows.merge import merge
 from ci_itest.model.cases import Verdict
 from ci_itest.model.plan import Plan
-from ci_itest.model.run import Conclusion, Finding, FindingKind, ListedFile, Run, ShardResult, ShardState, StopReason
+from ci_itest.model.run import (
+    Conclusion,
+    Finding,
+    FindingKind,
+    ListedFile,
+    Run,
+    RunFacts,
+    ShardResult,
+    ShardState,
+    StopReason,
+)
 from tests.helpers.plans import attempt, case, done, plan, without_attempts
 
 PLAN = plan(["tests/a.py", "tests/b.py"], ["tests/c.py"], ["tests/d.py"])

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ci_itest.flows.merge import RunFacts
 from ci_itest.flows.merge_reports import MergedReports, find_reports, labels_of, merge_reports
 from ci_itest.model.cases import Verdict
-from ci_itest.model.run import Conclusion, FindingKind, conclusion_of
+from ci_itest.model.run import Conclusion, FindingKind, RunFacts, conclusion_of
 from tests.helpers.junit_files import CUT, ENTITIES, FAILURE, NO_REPORT, case, document, gotestsum, suite
 
 FACTS = RunFacts(run_id="", commit="c0ffee", started_at="2026-11-21T10:00:00+00:00")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from ci_itest.flaky.quarantine import with_quarantine
 from ci_itest.flows.bundles import Bundles
-from ci_itest.flows.merge import RunFacts, merge
+from ci_itest.flows.merge import merge
 from ci_itest.flows.publish import logs_of_failures, outputs_of, publish
 from ci_itest.model.judged import FlakyCase, FlakyStatus, Judged
 from ci_itest.model.quarantine import QuarantineEntry
-from ci_itest.model.run import Run, ServiceTail
+from ci_itest.model.run import Run, RunFacts, ServiceTail
 from tests.helpers.plans import RUN_ID, case, done, plan
 
 TAIL = ServiceTail("redis", "# User requested shutdown...")

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from ci_itest.flows.merge import RunFacts
 from ci_itest.flows.merge_reports import merge_reports
-from ci_itest.flows.publish_reports import ReportFormat, publish_reports
+from ci_itest.flows.publish import ReportFormat
+from ci_itest.flows.publish_reports import publish_reports
 from ci_itest.model.cases import Attempt, CaseId, CaseResult, Outcome, Verdict
+from ci_itest.model.run import RunFacts
 from ci_itest.reporting.attachments import MAX_ATTACHMENTS, attachments_of
 from tests.helpers.junit_files import case, document, suite
 
