@@ -95,7 +95,8 @@
     const spacer = list.firstElementChild;
     const state = { text: "", verdicts: new Set(), shard: "", sort: "verdict" };
     const sorted = new Map();
-    let texts = null, shown = buffer.subarray(0, 0), active = -1, pool = new Map();
+    const blocks = new Map();
+    let shown = buffer.subarray(0, 0), active = -1, pool = new Map();
     const rowHeight = () => (narrow.matches ? 76 : 36);
     const groupOf = (index) => data.group[data.of[index]];
     const fileOf = (index) => data.groupFile[data.of[index]];
@@ -221,9 +222,19 @@
       list.setAttribute("aria-activedescendant", "row-" + active);
     }
 
+    // Texts come in blocks, each unpacked when a case of it is opened first; two of them are kept.
+    async function textsOf(index) {
+      const block = data.textStarts.findLastIndex((first) => first <= index);
+      if (block < 0) return {};
+      if (!blocks.has(block)) {
+        if (blocks.size > 1) blocks.delete(blocks.keys().next().value);
+        blocks.set(block, unpack("case-texts-" + block));
+      }
+      return (await blocks.get(block))[index] ?? {};
+    }
+
     async function show(index) {
-      texts ??= await unpack("case-texts");
-      const more = texts[index] ?? {};
+      const more = await textsOf(index);
       const body = byId("case-body"), verdict = data.verdict[index];
       byId("case-name").textContent = nodeId(index);
       const parts = verdict === "m" ? [WORDS[verdict]] : [WORDS[verdict], seconds(data.ms[index])];

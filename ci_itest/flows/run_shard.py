@@ -141,6 +141,8 @@ class _Run:
         self._tools = tools
         self._phases: list[PhaseTime] = []
         self._services: tuple[ServiceTime, ...] = ()
+        self._phase_began = time.monotonic()
+        self._asked_for: dict[str, float] = {}
         self._notes: list[str] = []
         self._dead: list[str] = []
         self._mask: Masker = masker(secrets_of(job.environment))
@@ -288,7 +290,7 @@ class _Run:
                         mask=self._mask,
                     )
                 )
-            self._services = _service_times(services.endpoints)
+            self._services = _service_times(services.endpoints, self._asked_for)
             started = starting.pop_all()
         try:
             yield services
@@ -427,7 +429,7 @@ class _Run:
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:
         self._report(Step("phase", name))
-        start = time.monotonic()
+        self._phase_began = start = time.monotonic()
         try:
             yield
         finally:
@@ -439,6 +441,10 @@ class _Run:
         return log_file(self._job.folder.logs / f"{name}.log", mask=self._mask)
 
     def _service_event(self, event: ServiceEvent) -> None:
+        from ci_itest.containers.services import STARTING
+
+        if event.state == STARTING:
+            self._asked_for[event.service] = time.monotonic() - self._phase_began
         if event.service:
             self._report(Step("service", event.service, text=event.state, seconds=event.seconds))
         else:
@@ -557,9 +563,11 @@ def _open_files() -> int:
     return max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 0)
 
 
-def _service_times(endpoints: Mapping[str, Endpoint]) -> tuple[ServiceTime, ...]:
+def _service_times(endpoints: Mapping[str, Endpoint], asked_for: Mapping[str, float]) -> tuple[ServiceTime, ...]:
     return tuple(
-        ServiceTime(endpoint.name, endpoint.image, endpoint.digest, endpoint.ready_seconds)
+        ServiceTime(
+            endpoint.name, endpoint.image, endpoint.digest, endpoint.ready_seconds, asked_for.get(endpoint.name, 0.0)
+        )
         for endpoint in endpoints.values()
     )
 

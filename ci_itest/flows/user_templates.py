@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -32,11 +32,14 @@ class UserTemplates:
     troubles: tuple[str, ...] = ()
 
 
-def read_templates(folder: str, *, read: Callable[[str], bytes | None]) -> UserTemplates:
+def read_templates(
+    folder: str, *, read: Callable[[str], bytes | None], names: Sequence[str] = REPLACEABLE
+) -> UserTemplates:
     """The templates of a folder.
 
     Args:
         folder: As the settings have it, seen from their own folder.
+        names: Those that are wanted.
         read: A file's bytes by its path below the settings' folder, None where there is none; may raise OSError or
             GitHubError.
     """
@@ -47,7 +50,7 @@ def read_templates(folder: str, *, read: Callable[[str], bytes | None]) -> UserT
         return UserTemplates({}, (f"report.templates is {folder}, which is outside the settings' folder.",))
     texts: dict[str, str] = {}
     troubles = []
-    for name in REPLACEABLE:
+    for name in names:
         try:
             data = read(str(path / name))
             if data is not None and len(data) > MAX_TEMPLATE_BYTES:
@@ -58,7 +61,7 @@ def read_templates(folder: str, *, read: Callable[[str], bytes | None]) -> UserT
                 texts[name] = data.decode()
         except (OSError, GitHubError, UnicodeDecodeError) as error:
             troubles.append(f"The template {name} cannot be read: {error}")
-    if not texts and not troubles:
+    if not texts and not troubles and names == REPLACEABLE:
         troubles.append(f"There is no template in {folder}; ours are {', '.join(REPLACEABLE)}.")
     return UserTemplates(texts, tuple(troubles))
 

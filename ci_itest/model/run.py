@@ -44,12 +44,14 @@ class ServiceTime:
     Attributes:
         digest: Content address of the image, "" when unknown.
         ready_seconds: From the request to start it until it was ready.
+        start_seconds: From the beginning of the phase "services" to that request.
     """
 
     name: str
     image: str
     digest: str = ""
     ready_seconds: float = 0.0
+    start_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,9 @@ from ci_itest.reporting.wording import duration
 
 TEXT_CHARACTERS = 12_000_000
 """All texts of all cases together; past it a case keeps its message and loses the rest (packed: some 2 MB)."""
+
+BLOCK_CHARACTERS = 500_000
+"""Texts that are packed together; the page unpacks a block when a case of it is opened."""
 
 _DETAILS_LIMIT = 16_000
 _OUTPUT_LIMIT = 8_000
@@ -54,7 +57,7 @@ class HtmlPage:
     Attributes:
         policy: Content security policy: nothing but this page's own style and script.
         case_data: Columns of all cases, packed.
-        case_texts: Texts of the cases that did not simply pass, packed.
+        case_texts: Texts of the cases that did not simply pass, in blocks, each packed by itself.
     """
 
     policy: str
@@ -62,7 +65,7 @@ class HtmlPage:
     script: str
     shares: tuple[Share, ...]
     case_data: str
-    case_texts: str
+    case_texts: tuple[str, ...]
 
 
 def html_report(view: ReportView, *, overrides: Mapping[str, str] | None = None) -> str:
@@ -72,13 +75,14 @@ def html_report(view: ReportView, *, overrides: Mapping[str, str] | None = None)
         overrides: The user's templates by name, from the base commit.
     """
     style, script = template_text("report.css"), template_text("report.js")
+    starts, blocks = _text_blocks(view)
     page = HtmlPage(
         policy=content_policy(style=style, script=script),
         style=style,
         script=script,
         shares=_shares(view),
-        case_data=_packed(_columns(view)),
-        case_texts=_packed([_json(_texts(view))]),
+        case_data=_packed(_columns(view, text_starts=starts)),
+        case_texts=blocks,
     )
     return render_html("report.html.j2", {"page": page, "view": view}, overrides=overrides)
 
@@ -122,10 +126,13 @@ def _shares(view: ReportView) -> tuple[Share, ...]:
     return tuple(Share(share.kind, round(share.x * scale, 1), round(share.width * scale, 1)) for share in shares)
 
 
-def _columns(view: ReportView) -> Iterator[bytes]:
+def _columns(view: ReportView, *, text_starts: Sequence[int]) -> Iterator[bytes]:
     """All cases column by column, since equal things side by side pack best; names and files as text that shows.
 
     Made in pieces: a million names at once would take several hundred megabytes.
+
+    Args:
+        text_starts: The first case of each block of texts.
     """
     cases, groups = view.cases, view.cases.groups
     suites = list(dict.fromkeys(group.suite for group in groups))
@@ -139,6 +146,7 @@ def _columns(view: ReportView) -> Iterator[bytes]:
         "shards": [one_line(label) for label in view.shard_labels.values()],
         "part": f"{view.part_word} " if view.part_word else "",
         "verdict": cases.letters(_LETTERS),
+        "textStarts": text_starts,
     }
     yield _json(heads)[:-1]
     yield from _column("name", len(cases), lambda part: _lines(cases.names[part]))
@@ -182,15 +190,41 @@ def _column(name: str, count: int, piece: Callable[[slice], list[Any]]) -> Itera
     yield b"]"
 
 
-def _texts(view: ReportView) -> dict[int, dict[str, Any]]:
-    """By the case's place in the columns; failures get their share of the room before others do."""
-    texts: dict[int, dict[str, Any]] = {}
+def _text_blocks(view: ReportView) -> tuple[list[int], tuple[str, ...]]:
+    """The first case of each block, and the blocks: texts by the case's place in the columns."""
+    kept = _with_details(view)
+    starts: list[int] = []
+    blocks: list[str] = []
+    block_texts: dict[int, dict[str, Any]] = {}
+    size = 0
+    for place, result in sorted(view.cases.results.items()):
+        entry, characters = _text(view, result, with_details=place in kept)
+        if not entry:
+            continue
+        if not block_texts:
+            starts.append(place)
+        block_texts[place] = entry
+        size += characters
+        if size >= BLOCK_CHARACTERS:
+            blocks.append(_packed([_json(block_texts)]))
+            block_texts, size = {}, 0
+    if block_texts:
+        blocks.append(_packed([_json(block_texts)]))
+    return starts, tuple(blocks)
+
+
+def _with_details(view: ReportView) -> set[int]:
+    """Places of the cases whose long texts have room; failures get their share before others do."""
+    kept: set[int] = set()
     room = TEXT_CHARACTERS
-    for number, result in sorted(view.cases.results.items(), key=lambda pair: pair[1].verdict is not Verdict.FAILED):
-        entry, size = _text(view, result, with_details=room > 0)
-        texts[number] = entry
-        room -= size
-    return texts
+    for place, result in sorted(view.cases.results.items(), key=lambda pair: pair[1].verdict is not Verdict.FAILED):
+        if room <= 0:
+            break
+        kept.add(place)
+        bad = result.first_bad
+        if bad is not None:
+            room -= min(len(bad.details), _DETAILS_LIMIT) + min(len(bad.output), _OUTPUT_LIMIT)
+    return kept
 
 
 def _text(view: ReportView, result: CaseResult, *, with_details: bool) -> tuple[dict[str, Any], int]:

@@ -117,7 +117,7 @@ def shard_views(run: Run, tallies: Mapping[tuple[str, int], ShardTally]) -> tupl
     known = {(shard.suite, shard.index): shard for shard in run.shards}
     counts = {(suite, index): count for suite, index, count in run.planned_shards}
     counts.update({key: shard.count for key, shard in known.items()})
-    longest = max((_wall(shard) for shard in run.shards), default=0.0)
+    longest = max((wall_seconds_of(shard) for shard in run.shards), default=0.0)
     return tuple(
         _shard_view(known[key], tallies.get(key, ShardTally()), longest)
         if key in known
@@ -146,7 +146,7 @@ def _missing(suite: str, index: int, count: int) -> ShardView:
 
 
 def _shard_view(shard: ShardResult, sums: ShardTally, longest: float) -> ShardView:
-    planned, wall = shard.planned_wall_seconds, _wall(shard)
+    planned, wall = shard.planned_wall_seconds, wall_seconds_of(shard)
     scale = BAR_WIDTH / max(longest, planned, 0.001)
     is_stopped = shard.state is not ShardState.FINISHED or shard.stop_reason is not StopReason.NONE
     return ShardView(
@@ -177,25 +177,30 @@ def _state(shard: ShardResult, sums: ShardTally) -> str:
     return f"{number(sums.failed_count)} failed" if sums.failed_count else "passed"
 
 
-def _wall(shard: ShardResult) -> float:
+def wall_seconds_of(shard: ShardResult) -> float:
+    """From start to end of a shard."""
     return max(shard.seconds, sum(phase.seconds for phase in shard.phases))
 
 
-def _all_phases(shard: ShardResult) -> list[PhaseTime]:
+def all_phases(shard: ShardResult) -> list[PhaseTime]:
     """The phases in order, what no phase accounts for as the last one."""
-    rest = _wall(shard) - sum(phase.seconds for phase in shard.phases)
+    rest = wall_seconds_of(shard) - sum(phase.seconds for phase in shard.phases)
     phases = [phase for phase in shard.phases if phase.seconds > 0]
     return [*phases, PhaseTime(_OTHER, rest)] if rest > 0.05 else phases
 
 
+def phase_kind(name: str) -> str:
+    """The word that the style sheet knows a phase by."""
+    return name if name in _PHASES else _OTHER
+
+
 def _phases(shard: ShardResult, scale: float) -> tuple[PhaseView, ...]:
     views, x = [], 0.0
-    for phase in _all_phases(shard):
+    for phase in all_phases(shard):
         width = phase.seconds * scale
-        kind = phase.name if phase.name in _PHASES else _OTHER
         views.append(
             PhaseView(
-                kind=kind,
+                kind=phase_kind(phase.name),
                 text=f"{phase.name} {duration(phase.seconds)}",
                 x=round(x, 1),
                 width=round(max(width, _NARROWEST), 1),
@@ -206,7 +211,7 @@ def _phases(shard: ShardResult, scale: float) -> tuple[PhaseView, ...]:
 
 
 def _picture(shard: ShardResult, planned: float) -> str:
-    parts = [f"{phase.name} {duration(phase.seconds)}" for phase in _all_phases(shard)]
+    parts = [f"{phase.name} {duration(phase.seconds)}" for phase in all_phases(shard)]
     if planned > 0:
         parts.append(f"planned {duration(planned)}")
     return ", ".join(parts)
@@ -232,10 +237,10 @@ def _plan_held(shards: Sequence[ShardResult]) -> str:
     planned = [shard for shard in shards if shard.planned_wall_seconds > 0]
     if not planned:
         return "The plan had no earlier durations to go by." if shards else ""
-    off = {shard.label: _wall(shard) / shard.planned_wall_seconds for shard in planned}
+    off = {shard.label: wall_seconds_of(shard) / shard.planned_wall_seconds for shard in planned}
     furthest = max(planned, key=lambda shard: abs(off[shard.label] - 1))
     verdict = "The plan held" if abs(off[furthest.label] - 1) <= _FAR_FROM_PLAN else "The plan was off"
-    slowest, expected = max(map(_wall, planned)), max(shard.planned_wall_seconds for shard in planned)
+    slowest, expected = max(map(wall_seconds_of, planned)), max(shard.planned_wall_seconds for shard in planned)
     words = f"{verdict}: {duration(expected)} planned for the slowest shard, {duration(slowest)} taken"
     apart = difference(slowest, expected)
     words += f" ({apart})" if apart != "as planned" else ""
@@ -247,14 +252,14 @@ def _plan_held(shards: Sequence[ShardResult]) -> str:
 def _balance(shards: Sequence[ShardResult]) -> str:
     if len(shards) < 2:
         return ""
-    walls = [_wall(shard) for shard in shards]
+    walls = [wall_seconds_of(shard) for shard in shards]
     mean = sum(walls) / len(walls)
     if mean <= 0:
         return ""
-    slowest = max(shards, key=_wall)
+    slowest = max(shards, key=wall_seconds_of)
     return (
-        f"Balance: the slowest shard ({slowest.label}) took {duration(_wall(slowest))}, "
-        f"the mean is {duration(mean)} ({times(_wall(slowest) / mean)})."
+        f"Balance: the slowest shard ({slowest.label}) took {duration(wall_seconds_of(slowest))}, "
+        f"the mean is {duration(mean)} ({times(wall_seconds_of(slowest) / mean)})."
     )
 
 
@@ -290,4 +295,4 @@ def services_of(shard: ShardResult) -> str:
 
 def wall_seconds(run: Run) -> float:
     """Time of the slowest shard: what a person waited for the tests, queueing aside."""
-    return max((_wall(shard) for shard in run.shards), default=0.0)
+    return max((wall_seconds_of(shard) for shard in run.shards), default=0.0)

@@ -40,6 +40,7 @@ from ci_itest.reporting.shards import (
     tally,
     wall_seconds,
 )
+from ci_itest.reporting.timeline import TimelineView, timeline_view
 from ci_itest.reporting.wording import duration, moment, number, plural
 
 __all__ = ["Fact", "Links", "ReportView", "ServiceLog", "report_view"]
@@ -79,6 +80,7 @@ class ReportView:
         base: The run this one was compared with, in words; "" when it was compared with none.
         changes: What changed since, most urgent first.
         legs: Tests of a build matrix, a column for each file; None where no test stands in two files.
+        timeline: Shards, services, workers and long tests on one axis of time; None where nothing says when.
         judged: What failed together, what flakes and what takes another time than it did.
         part_word: What the labels name, "shard"; "" where they speak for themselves.
     """
@@ -124,6 +126,7 @@ class ReportView:
     changes: tuple[ChangeView, ...]
     legs: LegsView | None = None
     judged: JudgedView = field(default_factory=JudgedView)
+    timeline: TimelineView | None = None
 
 
 def report_view(
@@ -246,6 +249,7 @@ def report_view(
         changes=change_views(comparison) if comparison else (),
         legs=legs_view(cases) if file_labels is not None else None,
         judged=judged_view(run.judged),
+        timeline=timeline_view(run),
     )
 
 

@@ -15,12 +15,14 @@ from ci_itest.model.run import Run
 from ci_itest.reporting.attachments import Attachment
 from ci_itest.reporting.comparison import ChangeView
 from ci_itest.reporting.failures import CaseView, CauseView, FindingView, NamedCount
-from ci_itest.reporting.headline import Counts
+from ci_itest.reporting.headline import Advice, Counts
 from ci_itest.reporting.html import HtmlPage, html_report
+from ci_itest.reporting.judged import FlakyView, JudgedView, PaceView
 from ci_itest.reporting.legs import LegCell, LegRow, LegsView
 from ci_itest.reporting.markdown import MarkdownPage, Room, comment, shard_summary, summary
-from ci_itest.reporting.shards import ServiceView, ShardView
+from ci_itest.reporting.shards import PhaseView, ServiceView, ShardView
 from ci_itest.reporting.templates import template_folder, template_text
+from ci_itest.reporting.timeline import Bar, Lane, ShardTimeline, Tick, TimelineView
 from ci_itest.reporting.view import Fact, Links, ReportView, ServiceLog, report_view
 from tests.helpers.runs import AT, EVERY_RUN, LINKS, failing_run, run, shard
 
@@ -106,6 +108,7 @@ VALUES: tuple[tuple[str, str, type], ...] = (
     ("a case: `cause.first`, `cause.cases`, `view.recovered`, `view.slowest` …", "case", CaseView),
     ("an entry of `view.findings`", "finding", FindingView),
     ("an entry of `view.shards`", "shard", ShardView),
+    ("an entry of `shard.phases`", "phase", PhaseView),
     ("an entry of `view.services`", "service", ServiceView),
     ("an entry of `view.changes`", "change", ChangeView),
     ("an entry of `view.missing`, `view.skipped`, `finding.groups`", "group", NamedCount),
@@ -113,7 +116,16 @@ VALUES: tuple[tuple[str, str, type], ...] = (
     ("`view.legs`", "legs", LegsView),
     ("an entry of `view.legs.rows`", "row", LegRow),
     ("an entry of `row.cells`", "cell", LegCell),
+    ("`view.judged`", "judged", JudgedView),
+    ("an entry of `view.judged.flaky`", "item", FlakyView),
+    ("an entry of `view.judged.pace`", "item", PaceView),
+    ("`view.timeline`", "timeline", TimelineView),
+    ("an entry of `view.timeline.shards`", "shard", ShardTimeline),
+    ("an entry of `shard.lanes`", "lane", Lane),
+    ("an entry of `lane.bars`", "bar", Bar),
+    ("an entry of `view.timeline.ticks`", "tick", Tick),
     ("`view.counts`", "counts", Counts),
+    ("an entry of `view.advice`", "item", Advice),
     ("an entry of `view.facts`", "fact", Fact),
 )
 

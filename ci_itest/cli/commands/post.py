@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +13,8 @@ from ci_itest.cli import building
 from ci_itest.cli.console import say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ci_itest.flows.post import Foreign
     from ci_itest.github.api import GitHubApi
     from ci_itest.model.github import Context
@@ -59,7 +61,7 @@ def command(run_id: str) -> int:
 
 def _posted(found: Foreign, context: Context, api: GitHubApi) -> str:
     from ci_itest.flows.post import said_of
-    from ci_itest.flows.publish import logs_of_failures, says_nothing_new
+    from ci_itest.flows.publish import logs_of_failures, says_nothing_new, with_templates
     from ci_itest.github.comments import Marker, comment_key, upsert
     from ci_itest.reporting.markdown import comment
     from ci_itest.reporting.view import Links, report_view
@@ -80,12 +82,26 @@ def _posted(found: Foreign, context: Context, api: GitHubApi) -> str:
     view = report_view(
         found.result, at=building.now(), links=links, title=report.title, logs=logs_of_failures(found.result)
     )
+    view, own = with_templates(view, _templates(report.templates, found, api))
     key = comment_key(*(part for part in (found.run.path or found.run.name, found.result.root) if part))
     marker = Marker(key, run_id=int(found.run.id), run_attempt=found.run.attempt)
-    head, _, body = comment(view, key=key).partition("\n")
+    head, _, body = comment(view, key=key, overrides=own).partition("\n")
     creates = report.comment == "always" or not says_nothing_new(view)
     text = f"{head}\n{said_of(found)}\n\n{body}"
     return upsert(api, found.pull.number, text, marker, create=creates).url
+
+
+def _templates(folder: str, found: Foreign, api: GitHubApi) -> Mapping[str, str]:
+    """The base commit's own template of the comment; what is wrong with it is said, and ours is used."""
+    from ci_itest.flows.user_templates import COMMENT, read_templates
+
+    settings_folder, base = PurePosixPath(found.result.root), found.pull.base_sha
+    templates = read_templates(
+        folder, read=lambda path: api.file(str(settings_folder / path), ref=base), names=(COMMENT,)
+    )
+    for trouble in templates.troubles:
+        say(f"warning: {trouble} The comment uses ours.")
+    return templates.texts
 
 
 def _report_settings(found: Foreign, context: Context, api: GitHubApi) -> ReportSettings:

@@ -97,6 +97,35 @@ def test_the_base_says_whether_a_comment_is_wanted(setting: str, github: GitHub,
     assert len(github.bodies()) == ("problems" in setting)
 
 
+FOOT = '{% extends "ci-itest/comment.md.j2" %}{% block foot %}Ask in the channel of the shop.{% endblock %}'
+
+
+def test_the_comment_wears_the_bases_template(github: GitHub, tmp_path: Path) -> None:
+    github.file("ci-itest.toml", '[report]\ntemplates = ".github/ci-itest"\n', ref=sha_of("base"))
+    github.file(".github/ci-itest/comment.md.j2", FOOT, ref=sha_of("base"))
+    github.file(".github/ci-itest/comment.md.j2", "{% block foot %}Merge it!{% endblock %}", ref=HEAD)
+
+    code, output = posted(github, tmp_path)
+
+    assert code == 0, output
+    body = github.bodies()[0][1]
+    assert "Ask in the channel of the shop." in body
+    assert "Merge it!" not in body
+    assert len(github.requests) <= 13
+
+
+def test_a_template_with_an_error_leaves_our_comment_and_names_the_line(github: GitHub, tmp_path: Path) -> None:
+    github.file("ci-itest.toml", '[report]\ntemplates = ".github/ci-itest"\n', ref=sha_of("base"))
+    github.file(".github/ci-itest/comment.md.j2", "Hello\n{{ view.nothing }}\n", ref=sha_of("base"))
+
+    code, _ = posted(github, tmp_path)
+
+    assert code == 0
+    body = github.bodies()[0][1]
+    assert "test_cart" in body
+    assert "line 2" in body
+
+
 def test_a_report_that_is_greener_than_its_run_is_contradicted(github: GitHub, tmp_path: Path) -> None:
     github.state["artifacts"].clear()
     github.artifact(900, "ci-itest-report-a1", file=archive(tmp_path, run(cases=(result("test_login"),))))

@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from ci_itest.model.run import Finding, FindingKind, Run
-from ci_itest.reporting.html import TEXT_CHARACTERS, html_report
+from ci_itest.reporting.html import BLOCK_CHARACTERS, TEXT_CHARACTERS, html_report
 from ci_itest.reporting.view import ServiceLog, report_view
 from tests.helpers.hostile import HOSTILE
 from tests.helpers.runs import (
@@ -58,6 +59,17 @@ class Page(HTMLParser):
 
     def unpacked(self, name: str) -> Any:
         return json.loads(gzip.decompress(base64.b64decode(self.raw[name])))
+
+    @property
+    def texts(self) -> dict[int, Any]:
+        """The texts of all blocks, each case where the page's script looks for it."""
+        starts: list[int] = self.unpacked("case-data")["textStarts"]
+        found: dict[int, Any] = {}
+        for block, (first, end) in enumerate(pairwise([*starts, 10**9])):
+            texts = {int(place): text for place, text in self.unpacked(f"case-texts-{block}").items()}
+            assert all(first <= place < end for place in texts)
+            found |= texts
+        return found
 
     @property
     def policy(self) -> str:
@@ -123,7 +135,7 @@ def test_the_texts_of_a_failure_are_in_the_list() -> None:
     of = failing_run()
     place = next(number for number, one in enumerate(of.cases) if one.case.name == "test_creates_order[eu]")
 
-    text = page(of).unpacked("case-texts")[str(place)]
+    text = page(of).texts[place]
 
     assert text["replay"].endswith("test_creates_order[eu]'")
     assert dict(text["texts"])["Output"] == "POST /orders 409"
@@ -135,11 +147,28 @@ def test_texts_beyond_the_pages_room_are_left_out_and_said_so() -> None:
     count = TEXT_CHARACTERS // len(details) + 60
     of = run(cases=[failed(f"test_{number:05}", "trouble with the stock", details=details) for number in range(count)])
 
-    texts = page(of).unpacked("case-texts")
+    texts = page(of).texts
 
     cut = [one for one in texts.values() if one.get("cut")]
     assert 0 < len(cut) < 120
     assert all(one["attempts"] for one in cut)
+
+
+def test_long_texts_are_packed_in_blocks_that_are_opened_one_by_one() -> None:
+    details = "".join(f"{number:015}\n" for number in range(900))
+    of = run(
+        passed=50,
+        cases=[failed(f"test_{number:03}", "trouble with the stock", details=details) for number in range(150)],
+    )
+
+    shown = page(of)
+
+    blocks = [name for name in shown.raw if name.startswith("case-texts-")]
+    sizes = [len(json.dumps(shown.unpacked(name))) for name in blocks]
+    assert len(blocks) > 3
+    assert max(sizes) < BLOCK_CHARACTERS * 1.2
+    assert all(dict(text["texts"])["Details"] == details.strip() for text in shown.texts.values())
+    assert len(shown.texts) == 150
 
 
 @pytest.mark.parametrize("text", HOSTILE)
