@@ -83,6 +83,7 @@ def started(
     line: Line,
     grace_seconds: float = 5.0,
     descriptors: Sequence[int] = (),
+    stdin: Path | None = None,
 ) -> Iterator[Child]:
     """A child that runs inside the block and is ended, with its whole group, when the block is left.
 
@@ -91,22 +92,24 @@ def started(
         environment: The child's whole environment.
         line: Called with each line of stdout and stderr together, without its end, in a thread of ours.
         descriptors: Open files that the child inherits, under the same numbers.
+        stdin: File that it reads, None for nothing to read.
 
     Raises:
         RunnerError: The program cannot be started.
     """
     try:
-        process = subprocess.Popen(
-            command,
-            shell=isinstance(command, str),
-            cwd=directory,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=tuple(descriptors),
-        )
+        with (stdin or Path(os.devnull)).open("rb") as source:
+            process = subprocess.Popen(
+                command,
+                shell=isinstance(command, str),
+                cwd=directory,
+                env=dict(environment),
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=tuple(descriptors),
+            )
     except OSError as error:
         name = command if isinstance(command, str) else command[0]
         raise RunnerError(f"Cannot start {name}: {error.strerror}.", hint="Install it or correct the path.") from error

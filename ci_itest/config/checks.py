@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ci_itest.config.runner_checks import check_command, check_runner
 from ci_itest.errors import SettingsError
 from ci_itest.model.settings import (
     AppSettings,
     BuildSettings,
+    CommandSettings,
     ComposeSettings,
     PrepareSettings,
     ServiceSettings,
@@ -32,6 +34,8 @@ def check_whole(made: Any, path: KeyPath, place: Place) -> None:
             _check_service(made, path, place)
         case BuildSettings() if not made.run:
             raise SettingsError(f"{place(path)}: `[build]` has no command.", hint='Write run = "npm run build".')
+        case CommandSettings():
+            check_command(made, path, place)
         case PrepareSettings() if not made.run:
             raise SettingsError(
                 f"{place(path)}: a [[prepare]] step has no command.", hint='Write run = "alembic upgrade head".'
@@ -56,6 +60,7 @@ def _check_suite(made: SuiteSettings, path: KeyPath, place: Place) -> None:
             raise SettingsError(f'{place((*path, name))}: `{name}` is 1 or more, or "auto", not {value}.')
     if not made.tests:
         raise SettingsError(f"{place((*path, 'tests'))}: `tests` names no folder.")
+    check_runner(made, path, place)
     if "app" in made.services:
         raise SettingsError(
             f"{place((*path, 'services', 'app'))}: no service can be called `app`.",

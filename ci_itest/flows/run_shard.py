@@ -10,14 +10,13 @@ import hashlib
 import os
 import platform
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci_itest import __version__, process
+from ci_itest import __version__
 from ci_itest.config.templates import APP, endpoint_values, fill, names_in
 from ci_itest.errors import AppError, BuildError, CiItestError, ExitCode, PrepareError, ServiceError
 from ci_itest.flows.builds import build, build_environment
@@ -25,6 +24,7 @@ from ci_itest.flows.bundles import BundleFolder, with_results, write_shard
 from ci_itest.flows.commands import LOOPBACK, Log, app_running, free_port, log_file, prepare
 from ci_itest.flows.merge import case_results
 from ci_itest.flows.service_tails import service_tails
+from ci_itest.flows.testing import Tested, Watch, run_tests
 from ci_itest.junit.writer import junit_xml
 from ci_itest.masking import Masker, masker, secrets_of
 from ci_itest.model.cases import Verdict
@@ -34,7 +34,7 @@ from ci_itest.model.recording import Surroundings
 from ci_itest.model.run import PhaseTime, ServiceTime, ShardResult, ShardState, StopReason
 from ci_itest.model.services import Endpoint
 from ci_itest.model.settings import SuiteSettings
-from ci_itest.runners.base import Runner, ShardRequest
+from ci_itest.runners.base import Launch, Runner, ShardRequest
 from ci_itest.wire import write_document, write_whole
 
 if TYPE_CHECKING:
@@ -124,15 +124,6 @@ def exit_code_of(result: ShardResult, verdicts: Mapping[Verdict, int]) -> ExitCo
     return ExitCode.TESTS_FAILED if verdicts.get(Verdict.FAILED) else ExitCode.OK
 
 
-@dataclass(frozen=True, slots=True)
-class _Tested:
-    """How the test runner ended."""
-
-    exit_code: int = -1
-    stop_reason: StopReason = StopReason.NONE
-    message: str = ""
-
-
 class _Run:
     """The phases of one shard, and what they have noted so far."""
 
@@ -178,23 +169,23 @@ class _Run:
         write_document(self._job.folder.environment, self._surroundings())
         write_shard(self._job.folder, self._so_far())
 
-    def _tested(self) -> _Tested:
+    def _tested(self) -> Tested:
         """The phases up to the clean-up; every error a user can meet becomes the reason the shard stopped."""
         try:
             self._build()
             return self._with_services()
         except KeyboardInterrupt:
-            return _Tested(stop_reason=StopReason.CANCELLED, message="The job was cancelled.")
+            return Tested(stop_reason=StopReason.CANCELLED, message="The job was cancelled.")
         except BuildError as error:
-            return _Tested(stop_reason=StopReason.BUILD, message=str(error))
+            return Tested(stop_reason=StopReason.BUILD, message=str(error))
         except PrepareError as error:
-            return _Tested(stop_reason=StopReason.PREPARE, message=str(error))
+            return Tested(stop_reason=StopReason.PREPARE, message=str(error))
         except AppError as error:
-            return _Tested(stop_reason=StopReason.APP, message=str(error))
+            return Tested(stop_reason=StopReason.APP, message=str(error))
         except ServiceError as error:
-            return _Tested(stop_reason=StopReason.SERVICES, message=str(error))
+            return Tested(stop_reason=StopReason.SERVICES, message=str(error))
         except CiItestError as error:
-            return _Tested(stop_reason=StopReason.RUNNER, message=str(error))
+            return Tested(stop_reason=StopReason.RUNNER, message=str(error))
 
     def _build(self) -> None:
         settings = self._job.settings
@@ -210,7 +201,7 @@ class _Run:
                 shared=self._job.builds,
             )
 
-    def _with_services(self) -> _Tested:
+    def _with_services(self) -> Tested:
         with self._services_up() as services:
             port = free_port()
             environment = self._environment(services.endpoints if services else {}, app_port=port)
@@ -233,7 +224,7 @@ class _Run:
         services: RunningServices | None,
         *,
         app_port: int,
-    ) -> _Tested:
+    ) -> Tested:
         from ci_itest.containers.resets import kept_data
 
         data = kept_data(services) if services else None
@@ -253,7 +244,7 @@ class _Run:
                 yield
 
         with self._phase("probes"):
-            return _Tested(probing(replace(self._request, environment=environment), fresh))
+            return Tested(probing(replace(self._request, environment=environment), fresh))
 
     def _note_deaths(self, deaths: Iterable[str]) -> None:
         for words in deaths:
@@ -333,67 +324,38 @@ class _Run:
                 )
             yield
 
-    def _tests(self, environment: Mapping[str, str]) -> _Tested:
+    def _tests(self, environment: Mapping[str, str]) -> Tested:
         request = replace(self._request, environment=environment)
         if self._tools.instead:
-            return _Tested(self._tools.instead(request))
+            return Tested(self._tools.instead(request))
         tested = self._runner_run(request)
         if self._tools.hold:
             self._tools.hold(request)
         return tested
 
-    def _runner_run(self, request: ShardRequest) -> _Tested:
-        launch = self._tools.runner.launch(request)
+    def _runner_run(self, request: ShardRequest) -> Tested:
+        with self._log("tests") as log:
+            return run_tests(
+                request,
+                self._tools.runner,
+                Watch(
+                    log=log,
+                    line=lambda line: self._test_line(line, log),
+                    launched=self._note_launch,
+                    report=self._report,
+                    now=self._tools.now,
+                ),
+            )
+
+    def _note_launch(self, launch: Launch) -> None:
         self._versions = launch.versions
-        if launch.note:
+        if launch.note and launch.note not in self._notes:
             self._notes.append(launch.note)
         self._note_progress()
-        limit = self._job.settings.shard_timeout
-        with (
-            self._log("tests") as log,
-            process.started(
-                launch.command,
-                directory=self._job.root,
-                environment={**request.environment, **launch.environment},
-                line=lambda line: self._test_line(line, log),
-                grace_seconds=2.0,
-            ) as child,
-            self._counting(request),
-        ):
-            code = child.wait(limit or None)
-            if code is None:
-                child.stop(grace_seconds=2.0)
-                words = f"The tests ran longer than shard_timeout ({limit:g} s)."
-                return _Tested(stop_reason=StopReason.TIMEOUT, message=words)
-        if words := self._tools.runner.explain_exit(code):
-            return _Tested(code, StopReason.RUNNER, f"{words} Its last lines:\n{log.last_lines}")
-        return _Tested(code)
 
     def _test_line(self, line: str, log: Log) -> None:
         log.line(line)
         self._report(Step("output", text=self._mask(line)))
-
-    @contextlib.contextmanager
-    def _counting(self, request: ShardRequest) -> Iterator[None]:
-        """Tell how many cases have ended, twice a second, while the block runs."""
-        over = threading.Event()
-
-        def tell() -> None:
-            counts = self._tools.runner.count(request.results)
-            self._report(Step("tests", done=counts.ended, total=counts.collected, failed=counts.failed))
-
-        def keep_telling() -> None:
-            while not over.wait(0.5):
-                tell()
-
-        thread = threading.Thread(target=keep_telling, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-            tell()
 
     def _leave_bundle(self, result: ShardResult) -> ShardResult:
         folder = self._job.folder

@@ -141,12 +141,41 @@ class AppSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandSettings:
+    """`[command]`: a test runner that ci-itest has no adapter for; it takes files and leaves JUnit."""
+
+    run: str = _setting(
+        "", "Shell command that runs `{files}` (each as `item` says) and writes JUnit into the folder `{junit}`."
+    )
+    list: str = _setting(
+        "", "Shell command that prints the suite's files, one a line; empty: `tests` and `test_files`."
+    )
+    files: Literal["arguments", "stdin", "variable"] = _setting(
+        "arguments", "How they reach the command: as `{files}`, a file a line on stdin, or in a variable."
+    )
+    item: str = _setting(
+        "{file}",
+        "What stands for a file: {file}, {name} (without folders), {stem} (without ending), {class} (of Java).",
+    )
+    join: str = _setting(" ", "What stands between two files, in the command and in the variable.")
+    variable: str = _setting("TEST_FILES", 'Name of the variable, for files = "variable".')
+    case: str = _setting(
+        "", "What is added to the command to run some cases again, each as {case}; empty: whole files."
+    )
+    junit: tuple[str, ...] = _setting((), "Patterns of the JUnit files it leaves in the repository, beside `{junit}`.")
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteSettings:
     """What a suite is and how it runs; at the top of the file for the suite `main`."""
 
-    runner: Literal["pytest"] = _setting("pytest", "Test runner.")
+    runner: Literal["pytest", "vitest", "jest", "playwright", "command"] = _setting("pytest", "Test runner.")
     tests: tuple[str, ...] = _setting(("tests",), "Folders and files that hold the suite.")
-    markers: str = _setting("", "Which of them are integration tests (pytest -m).")
+    test_files: tuple[str, ...] = _setting(
+        (), "Patterns of the test files in these folders (**/*.itest.ts) where they are not the runner's usual ones."
+    )
+    command: CommandSettings | None = _setting(None, 'The command of runner = "command".')
+    markers: str = _setting("", "Which of them are integration tests (pytest -m, Vitest and Jest -t, Playwright -g).")
     shards: int | Literal["auto"] = _setting("auto", "Parallel jobs: a number, or auto to meet `target`.")
     max_shards: int = _setting(16, "Most jobs that auto may choose.")
     target: Seconds = _setting(Seconds(300), "Wall time of a job to aim at when shards is auto, its start included.")

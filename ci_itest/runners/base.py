@@ -33,6 +33,7 @@ class ShardRequest:
         seed: A number for plugins that shuffle or draw, where the settings give them none; "" for none.
         probes: File descriptor the tests' process inherits, on which it is told which cases to run; -1 to run all.
         skips: Cases in quarantine that are not to run ("file::name"), and why.
+        scratch: Folder outside the bundle for what must pass the masking first (JUnit files); it is gone afterwards.
     """
 
     suite: str
@@ -52,22 +53,55 @@ class ShardRequest:
     seed: str = ""
     probes: int = -1
     skips: tuple[tuple[str, str], ...] = ()
+    scratch: Path = Path()
+
+    @property
+    def is_again(self) -> bool:
+        """Whether only some of the cases are to run."""
+        return bool(self.only)
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
     """How to start a shard's tests.
 
+    How the results come back is one of three: the runner writes the journal into the results folder by itself; its
+    reporter tells the lines of the journal on a pipe (`pipe`); it leaves JUnit files (`reports`).
+
     Attributes:
         environment: Variables on top of the request's.
         note: What a reader should know ("pytest-xdist is not installed"), "" for nothing.
         versions: Name and version of the tests' own tools that decide how they run.
+        pipe: Variable that gets the number of the pipe, "" for none.
+        reports: Absolute patterns of the JUnit files that this launch leaves, in the scratch folder or in the
+            repository; older ones that match are not read.
+        stdin: File that the command reads, None for an empty one.
     """
 
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
     note: str = ""
     versions: tuple[tuple[str, str], ...] = ()
+    pipe: str = ""
+    reports: tuple[str, ...] = ()
+    stdin: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedCase:
+    """A test as a JUnit file names it.
+
+    Attributes:
+        suites: Names of the suites around it, the outermost first.
+        file: As written, "" where there is none.
+        ordinal: 1, or 2 and more for a further test of the same name in the same suite.
+    """
+
+    suites: tuple[str, ...]
+    classname: str
+    name: str
+    file: str = ""
+    ordinal: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +140,23 @@ class Counts:
 
 
 class Runner(Protocol):
-    """One test runner. Adapters do not know each other."""
+    """One test runner. Adapters do not know each other.
+
+    What a shard is given are *files*: paths from the root, which for some runners are folders (a package of Go) or
+    whatever the runner takes for one.
+    """
 
     @property
     def name(self) -> str:
         """As the settings name it."""
+
+    @property
+    def keeps_journal(self) -> bool:
+        """Whether it finds the shard's files and writes the journal by itself."""
+
+    @property
+    def retries_itself(self) -> bool:
+        """Whether `retries` is the runner's own affair; else what failed is launched again."""
 
     def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
         """The suite's test files from the root, sorted, without importing any; SettingsError for a folder that is
@@ -136,5 +182,13 @@ class Runner(Protocol):
     def count(self, results: Path) -> Counts:
         """How far the tests are, quickly."""
 
-    def explain_exit(self, code: int) -> str:
-        """What is wrong when the runner ends so, "" when its cases say it all."""
+    def name_case(self, reported: ReportedCase, request: ShardRequest) -> tuple[str, str]:
+        """File and name of a case of a JUnit file, the same in every shard, retry and machine; "" for a file that
+        is none of the suite's."""
+
+    def explain_exit(self, code: int, *, has_failures: bool) -> str:
+        """What is wrong when the runner ends so, "" when its cases say it all.
+
+        Args:
+            has_failures: Whether a case of this launch failed.
+        """

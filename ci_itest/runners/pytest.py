@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,11 @@ from ci_itest.errors import RunnerError
 from ci_itest.model.settings import SuiteSettings
 from ci_itest.planning.partition import claiming_shard
 from ci_itest.process import output_of
-from ci_itest.runners.base import Counts, Launch, RunnerResult, ShardRequest
+from ci_itest.runners.base import Launch, ReportedCase, ShardRequest
+from ci_itest.runners.exits import killed_words
+from ci_itest.runners.journal import JournalReader
 from ci_itest.runners.pytest_files import shown_cases, suite_files
 from ci_itest.runners.pytest_groups import xdist_groups
-from ci_itest.runners.pytest_results import count_results, read_results
 from ci_itest.wire import write_whole
 
 PLUGIN_FOLDER = Path(ci_itest.__file__).parent / "pytest_plugin" / "shard"
@@ -71,10 +71,12 @@ class Installed:
     all: tuple[tuple[str, str], ...] = ()
 
 
-class PytestRunner:
+class PytestRunner(JournalReader):
     """The `Runner` for pytest 7 and newer on the Python of the tests."""
 
     name = "pytest"
+    keeps_journal = True
+    retries_itself = True
 
     def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
         return suite_files(settings.tests, root=root, arguments=settings.arguments)
@@ -109,27 +111,13 @@ class PytestRunner:
             versions=installed.all,
         )
 
-    def read(self, results: Path, *, suite: str) -> RunnerResult:
-        return read_results(results, suite=suite)
+    def name_case(self, reported: ReportedCase, request: ShardRequest) -> tuple[str, str]:
+        return reported.file, reported.name
 
-    def count(self, results: Path) -> Counts:
-        return count_results(results)
-
-    def explain_exit(self, code: int) -> str:
+    def explain_exit(self, code: int, *, has_failures: bool) -> str:
         if code in _FINE_EXITS:
             return ""
-        if code < 0:
-            return _killed(-code)
-        return _EXITS.get(code, f"pytest ended with code {code}.")
-
-
-def _killed(number: int) -> str:
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        return f"pytest was ended by signal {number}."
-    hint = " The machine may have run out of memory." if name == "SIGKILL" else ""
-    return f"pytest was ended by signal {number} ({name}).{hint}"
+        return killed_words("pytest", code) or _EXITS.get(code, f"pytest ended with code {code}.")
 
 
 def _places(request: ShardRequest) -> Iterable[str]:

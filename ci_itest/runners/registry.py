@@ -6,9 +6,19 @@ import difflib
 
 from ci_itest.errors import UsageError
 from ci_itest.runners.base import Runner
+from ci_itest.runners.command import CommandRunner
+from ci_itest.runners.jest import JestRunner
+from ci_itest.runners.playwright import PlaywrightRunner
 from ci_itest.runners.pytest import PytestRunner
+from ci_itest.runners.vitest import VitestRunner
 
-_RUNNERS = {"pytest": PytestRunner}
+_RUNNERS: dict[str, type[Runner]] = {
+    "pytest": PytestRunner,
+    "vitest": VitestRunner,
+    "jest": JestRunner,
+    "playwright": PlaywrightRunner,
+    "command": CommandRunner,
+}
 
 
 def runner_named(name: str) -> Runner:

@@ -178,5 +178,5 @@ class SmallSuite:
             exit_code=ended.exit_code,
             output="\n".join(lines),
             note=launch.note,
-            explanation=runner.explain_exit(ended.exit_code),
+            explanation=runner.explain_exit(ended.exit_code, has_failures=False),
         )

@@ -1,7 +1,9 @@
-"""What the shard plugin wrote, line by line, as values.
+"""The journal of a shard's tests, line by line, as values: the one form in which every runner's results are kept.
 
-The lines were written beside tests that may do anything, and are read again by the report job: nothing in them is
-taken on trust, and a line that cannot be understood is as good as none.
+`ci_itest_shard` says what the lines hold. Beside that a line may name its worker (`worker`, of start and end), and
+`collected` the only files that it speaks of (`files`). The lines were written beside tests that may do anything, and
+are read again by the report job: nothing in them is taken on trust, and a line that cannot be understood is as good
+as none.
 """
 
 from __future__ import annotations
@@ -75,6 +77,16 @@ class _Crash:
     at: str
 
 
+class JournalReader:
+    """What every adapter has in common: its results are a journal."""
+
+    def read(self, results: Path, *, suite: str) -> RunnerResult:
+        return read_results(results, suite=suite)
+
+    def count(self, results: Path) -> Counts:
+        return count_results(results)
+
+
 class _Reading:
     """Events of all processes of one shard, put together."""
 
@@ -84,6 +96,7 @@ class _Reading:
         self._collected: dict[CaseId, None] = {}
         self._deselected: dict[str, int] = {}
         self._has_collected = False
+        self._collected_files: set[str] = set()
         self._ended: list[tuple[str, Attempt]] = []
         self._seen: set[CaseId] = set()
         self._open: dict[str, _Start] = {}
@@ -98,9 +111,9 @@ class _Reading:
                 case "collected":
                     self._take_collected(event)
                 case "start":
-                    self._take_start(event, worker)
+                    self._take_start(event, _text(event.get("worker")) or worker)
                 case "end":
-                    self._take_end(event, worker)
+                    self._take_end(event, _text(event.get("worker")) or worker)
                 case "crashed":
                     case, at = self._case(event), _text(event.get("at"))
                     self._crashes.append(_Crash(case, _text(event.get("worker")), _message(event), at))
@@ -123,7 +136,10 @@ class _Reading:
 
     def _take_collected(self, event: Event) -> None:
         # Every worker collects the same; the union stands for all of them.
-        self._has_collected = True
+        if isinstance(event.get("files"), list):
+            self._collected_files.update(_texts(event["files"]))
+        else:
+            self._has_collected = True
         for node_id in _texts(event.get("ids")):
             self._collected.setdefault(self._case_of(node_id))
         deselected = event.get("deselected")
@@ -173,9 +189,10 @@ class _Reading:
 
     def _listed_files(self) -> tuple[ListedFile, ...]:
         counts = Counter(case.file for case in self._collected)
-        broken = {attempt.case.file for _, attempt in self._ended if attempt.case.name == COLLECTION_NAME}
+        known = {attempt.case.file for _, attempt in self._ended if attempt.case.name == COLLECTION_NAME}
+        known |= self._collected_files
         return tuple(
-            self._listed_file(file, counts[file], is_known=self._has_collected or file in broken)
+            self._listed_file(file, counts[file], is_known=self._has_collected or file in known)
             if is_mine
             else ListedFile(file, is_mine=False)
             for file, is_mine in sorted(self._listed.items())

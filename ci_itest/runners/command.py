@@ -1,0 +1,215 @@
+"""Any command that takes files and leaves JUnit: RSpec, Maven, Gradle, Bazel, cargo nextest, bats …"""
+
+from __future__ import annotations
+
+import glob
+import os
+import shlex
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from ci_itest.errors import RunnerError, SettingsError
+from ci_itest.masking import is_secret_name
+from ci_itest.model.settings import CommandSettings, SuiteSettings
+from ci_itest.process import output_of
+from ci_itest.runners.base import Launch, ReportedCase, ShardRequest
+from ci_itest.runners.exits import unexplained
+from ci_itest.runners.files import file_of_path, listed_files, only_one
+from ci_itest.runners.journal import JournalReader
+from ci_itest.wire import write_whole
+
+_LIST_SECONDS = 120.0
+_SOURCE_FOLDERS = ("java", "kotlin", "groovy", "scala")
+_MAX_ARGUMENTS_BYTES = 120_000
+"""Linux takes 128 KiB in one argument, and the command is one of the shell's."""
+
+
+class CommandRunner(JournalReader):
+    """The `Runner` for the command that the settings give."""
+
+    name = "command"
+    keeps_journal = False
+    retries_itself = False
+
+    def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
+        command = _command(settings)
+        if not command.list:
+            if not settings.test_files and any((root / place).is_dir() for place in settings.tests):
+                raise SettingsError(
+                    f"Suite {suite} does not say which files of {', '.join(settings.tests)} are tests.",
+                    hint='Set test_files = ["**/*_spec.rb"], or `list` in [command].',
+                )
+            return listed_files(settings, root=root, usual=lambda _: False)
+        return _listed(command.list, root=root, suite=suite)
+
+    def count_cases(self, file: Path) -> int:
+        return 0
+
+    def groups(self, file: Path) -> Mapping[str, str]:
+        return {}
+
+    def tool_environment(
+        self, settings: SuiteSettings, *, root: Path, environment: Mapping[str, str]
+    ) -> dict[str, str]:
+        return dict(environment)
+
+    def launch(self, request: ShardRequest) -> Launch:
+        command = _command(request.settings)
+        text, variables, stdin = _filled(command, request)
+        return Launch(
+            command=("sh", "-c", text),
+            environment={"CI_ITEST_WORKERS": str(max(request.workers, 1)), **variables},
+            reports=(
+                f"{glob.escape(str(request.scratch))}/**/*",
+                *(f"{glob.escape(str(request.root))}/{pattern}" for pattern in command.junit),
+            ),
+            stdin=stdin,
+        )
+
+    def name_case(self, reported: ReportedCase, request: ShardRequest) -> tuple[str, str]:
+        """File by the report's own words, by the class, or because only one file ran."""
+        file = _file_of(reported, request)
+        name = reported.name
+        if reported.classname and not _says_no_more(reported.classname, file):
+            name = f"{reported.classname}::{name}"
+        return file, name if reported.ordinal == 1 else f"{name} (#{reported.ordinal})"
+
+    def explain_exit(self, code: int, *, has_failures: bool) -> str:
+        return unexplained("The command", code, has_failures=has_failures)
+
+
+def _listed(command: str, *, root: Path, suite: str) -> tuple[str, ...]:
+    """What the command prints on stdout; RunnerError with its other output when it fails.
+
+    It runs in the job that plans, which has a token: it sees no variable that leads to one.
+    """
+    environment = {name: value for name, value in os.environ.items() if not _is_private(name)}
+    with tempfile.TemporaryDirectory(prefix="ci-itest-") as folder:
+        listing = Path(folder) / "files"
+        code, complaint = output_of(
+            ["sh", "-c", f"{{ {command}\n}} > {shlex.quote(str(listing))}"],
+            directory=root,
+            environment=environment,
+            within_seconds=_LIST_SECONDS,
+        )
+        if code != 0:
+            raise RunnerError(
+                f"`{command}` cannot list the files of suite {suite} (code {code}).\n{complaint[-2000:]}".rstrip()
+            )
+        lines = listing.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    return tuple(sorted({_plain(line) for line in lines if line.strip()}))
+
+
+def _is_private(name: str) -> bool:
+    return is_secret_name(name) or name.startswith(("CI_ITEST_", "GITHUB_", "ACTIONS_", "RUNNER_"))
+
+
+def _command(settings: SuiteSettings) -> CommandSettings:
+    if settings.command is None:
+        raise SettingsError('runner = "command" has no table [command].')
+    return settings.command
+
+
+def _plain(line: str) -> str:
+    line = line.strip()
+    return os.path.normpath(line) if "/" in line and "//" not in line and ":" not in line else line
+
+
+def _filled(command: CommandSettings, request: ShardRequest) -> tuple[str, dict[str, str], Path | None]:
+    """The shell's text, variables, and what stands on stdin.
+
+    Raises:
+        RunnerError: The files do not fit into one command line.
+    """
+    files = _files_to_run(request)
+    junit = request.scratch / "junit"
+    junit.mkdir()
+    text = command.run.replace("{junit}", shlex.quote(str(junit)))
+    if command.files == "stdin":
+        listing = request.scratch.parent / f"{request.scratch.name}-files"
+        write_whole(listing, "".join(f"{_item(command.item, file)}\n" for file in files).encode())
+        return text, {}, listing
+    if command.files == "variable":
+        return text, {command.variable: command.join.join(_item(command.item, file) for file in files)}, None
+    words = command.join.join(_quoted(command.item, file) for file in files)
+    if len(words.encode()) > _MAX_ARGUMENTS_BYTES:
+        raise RunnerError(
+            f"The {len(files)} files of shard {request.index}/{request.count} do not fit into one command line.",
+            hint='Hand them over with files = "stdin".',
+        )
+    text = text.replace("{files}", words)
+    if request.is_again and command.case:
+        text += "".join(f" {command.case.replace('{case}', shlex.quote(name))}" for name in _names(request))
+    return text, {}, None
+
+
+def _files_to_run(request: ShardRequest) -> tuple[str, ...]:
+    """The shard's files; where only some cases are to run, the files of these."""
+    if not request.is_again:
+        return request.files
+    wanted = {case.partition("::")[0] for case in request.only}
+    return tuple(file for file in request.files if file in wanted)
+
+
+def _names(request: ShardRequest) -> Iterable[str]:
+    return (case.partition("::")[2].rpartition("::")[2] for case in request.only)
+
+
+def _item(template: str, file: str) -> str:
+    path = PurePosixPath(file)
+    words = {"{file}": file, "{name}": path.name, "{stem}": path.stem, "{class}": java_class(file)}
+    for place, word in words.items():
+        template = template.replace(place, word)
+    return template
+
+
+def _quoted(template: str, file: str) -> str:
+    """The item for the shell: what comes out of the file's name is quoted, what the settings say stands."""
+    path = PurePosixPath(file)
+    words = {"{file}": file, "{name}": path.name, "{stem}": path.stem, "{class}": java_class(file)}
+    for place, word in words.items():
+        template = template.replace(place, shlex.quote(word))
+    return template
+
+
+def java_class(file: str) -> str:
+    """`src/test/java/com/acme/CartIT.java` to `com.acme.CartIT`: what stands behind the folder of the language."""
+    parts = PurePosixPath(file).with_suffix("").parts
+    starts = [place + 1 for place, part in enumerate(parts[:-1]) if part in _SOURCE_FOLDERS]
+    return ".".join(parts[starts[-1] if starts else 0 :])
+
+
+def _file_of(reported: ReportedCase, request: ShardRequest) -> str:
+    for written in (reported.file, reported.classname, *reversed(reported.suites), reported.name):
+        if found := file_of_path(written, request) or _file_of_class(written, request):
+            return found
+    running = _files_to_run(request)
+    return running[0] if len(running) == 1 else ""
+
+
+def _file_of_class(written: str, request: ShardRequest) -> str:
+    """The file that a dotted or coloned class stands for: `com.acme.CartIT`, `spec.cart_spec`, `shop::cart`."""
+    dotted = written.replace("::", ".").replace("$", ".")
+    known = {file: java_class(file) for file in (*request.files, *request.planned)}
+    exact = only_one([file for file, name in known.items() if dotted == name])
+    if exact:
+        return exact
+    whole = {file: ".".join(PurePosixPath(file).with_suffix("").parts) for file in known}
+    fitting = [
+        file
+        for file in known
+        if dotted and any(_is_part(dotted, name) or _is_part(name, dotted) for name in (known[file], whole[file]))
+    ]
+    return only_one(fitting)
+
+
+def _is_part(inner: str, outer: str) -> bool:
+    """Whether a dotted name is the end of another, or that one begins with it."""
+    return outer == inner or outer.endswith(f".{inner}") or outer.startswith(f"{inner}.")
+
+
+def _says_no_more(classname: str, file: str) -> bool:
+    """Whether the class only repeats the file."""
+    bare = str(PurePosixPath(file).with_suffix(""))
+    return classname in (file, bare, java_class(file), bare.replace("/", "."), PurePosixPath(file).stem)
