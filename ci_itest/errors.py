@@ -63,6 +63,20 @@ class EngineError(ServiceError):
     """The Docker engine cannot be reached or refused a request."""
 
 
+class RegistryError(EngineError):
+    """A registry does not give an image, or not the content that its digest promises.
+
+    Attributes:
+        status: The HTTP status, 0 when no answer came.
+        is_about_content: The image is there, but what was served of it is cut short or wrong.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0, is_about_content: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.is_about_content = is_about_content
+
+
 class BuildError(ServiceError):
     """The `[build]` command failed or took too long."""
 
