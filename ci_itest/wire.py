@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ci_itest.errors import DocumentError, FileError
+from ci_itest.model.handover import Handover
 from ci_itest.model.plan import Plan
 from ci_itest.model.recording import Surroundings
 from ci_itest.model.run import Run, ShardResult
@@ -25,18 +26,24 @@ from ci_itest.model.run import Run, ShardResult
 SCHEMA = 1
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
 
-_KINDS: dict[type, str] = {Plan: "plan", ShardResult: "shard", Surroundings: "environment", Run: "run"}
+_KINDS: dict[type, str] = {
+    Plan: "plan",
+    ShardResult: "shard",
+    Surroundings: "environment",
+    Run: "run",
+    Handover: "services",
+}
 
-Document = TypeVar("Document", Plan, ShardResult, Surroundings, Run)
+Document = TypeVar("Document", Plan, ShardResult, Surroundings, Run, Handover)
 
 
 def to_json(value: object) -> bytes:
     """Any model value as JSON with sorted keys and no spaces, the same bytes for the same value."""
-    return msgspec.json.encode(value, order="sorted")
+    return msgspec.json.encode(value, order="sorted", enc_hook=_plain)
 
 
-def encode_document(value: Plan | ShardResult | Surroundings | Run) -> bytes:
-    """The document of a plan, a shard, its surroundings or a run, indented for the people who open one."""
+def encode_document(value: Plan | ShardResult | Surroundings | Run | Handover) -> bytes:
+    """The document of a plan, a shard, its surroundings, a run or services, indented for the people who open one."""
     fields = msgspec.to_builtins(value, enc_hook=_plain)
     document = {"schema": SCHEMA, "kind": _KINDS[type(value)], **fields}
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
@@ -98,7 +105,7 @@ def read_document(path: Path, of: type[Document]) -> Document:
     return decode_document(data, of, source=str(path))
 
 
-def write_document(path: Path, value: Plan | ShardResult | Surroundings | Run) -> None:
+def write_document(path: Path, value: Plan | ShardResult | Surroundings | Run | Handover) -> None:
     """Write a document whole, or leave what was there."""
     write_whole(path, encode_document(value))
 

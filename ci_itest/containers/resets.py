@@ -68,6 +68,24 @@ def _kept(services: RunningServices, name: str, endpoint: Endpoint) -> tuple[_Ke
     return None, "there is no way to reset this kind of service"
 
 
+def kept_copy(services: RunningServices, name: str, credentials: Mapping[str, str]) -> str:
+    """The name of a new copy of a PostgreSQL service's main database, for others to be cloned from.
+
+    A database that somebody is connected to cannot be cloned, and an app is connected to the main one all along.
+
+    Raises:
+        ServiceError: The service refuses.
+    """
+    user = credentials.get("user", "postgres")
+    main = credentials.get("database", user)
+    copy = f"{_COPY}of_{main}"
+    command = f"CREATE DATABASE {_quoted(copy)} TEMPLATE {_quoted(main)}"
+    ended = services.exec(name, [*_PSQL, "-U", user, "-c", command])
+    if ended.exit_code != 0:
+        raise ServiceError(f"The database of {name} cannot be copied: {ended.output.strip()}")
+    return copy
+
+
 class Databases:
     """Every database of a PostgreSQL server (13 and newer), kept as a copy that new ones are made from."""
 

@@ -77,6 +77,11 @@ class RunningServices:
         self._engine = engine
         self._mask = mask
 
+    @property
+    def containers(self) -> Mapping[str, str]:
+        """The engine's id of each service's container."""
+        return MappingProxyType(self._containers)
+
     def dead(self) -> tuple[str, ...]:
         """Services that have ended since they were ready: "redis exited with exit code 1 at 12:03:04 UTC"."""
         return tuple(words for name in self.endpoints if (words := self._death(name)))

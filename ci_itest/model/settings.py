@@ -166,6 +166,15 @@ class CommandSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """`[database]`: what the pytest fixtures `database`, `db_session`, `clean_database` and `seed` work on."""
+
+    service: str = _setting("", "Service that holds it; empty: the only service that is a database.")
+    url: str = _setting("", "A SQLite file instead of a service (sqlite:///shop.db, from the root).")
+    seeds: tuple[str, ...] = _setting((), "Patterns of .sql and .csv files put in after prepare, in order of names.")
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteSettings:
     """What a suite is and how it runs; at the top of the file for the suite `main`."""
 
@@ -199,6 +208,7 @@ class SuiteSettings:
     prepare: tuple[PrepareSettings, ...] = _setting((), "Commands between services and app, in order.")
     app: AppSettings | None = _setting(None, "The team's own server.")
     apps: Mapping[str, AppSettings] = _setting({}, "Each of several servers, as [app.NAME].")
+    database: DatabaseSettings = _setting(DatabaseSettings(), "What the pytest fixtures for databases work on.")
     boot: Seconds = _setting(
         Seconds(30), "What a job takes beside ci-itest (checkout, installation); counts for `target` and the bill."
     )

@@ -1,0 +1,85 @@
+"""The process that holds the services of sessions without a shard: `python -m ci_itest.pytest_plugin.keeper < request`.
+
+It ends them when the last pytest process that uses them has ended, however that came, and then ends itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ci_itest.containers.engine import Engine
+from ci_itest.containers.leftovers import sweep
+from ci_itest.containers.owner import Owner
+from ci_itest.containers.presets import service_specs
+from ci_itest.containers.services import ServiceEvent, running
+from ci_itest.errors import CiItestError
+from ci_itest.masking import masker, secrets_of
+from ci_itest.model.handover import Handover
+from ci_itest.model.settings import Seconds, SuiteSettings
+from ci_itest.pytest_plugin.shared import DOCUMENT, forget, wait_until_unused, write_failure
+from ci_itest.wire import write_document
+
+IDLE_SECONDS = 12 * 3600.0
+
+
+def main() -> None:
+    """Hold the services that the request on the standard input asks for."""
+    request: dict[str, Any] = msgspec.json.decode(sys.stdin.buffer.read())
+    folder, token = Path(request["folder"]), str(request["token"])
+    settings = msgspec.convert(request["settings"], SuiteSettings, dec_hook=_seconds)
+    _write_to(folder / "keeper.log")
+    try:
+        _hold(folder, token, settings, root=request["root"], mirror=request["mirror"])
+    finally:
+        forget(folder, token)
+
+
+def _hold(folder: Path, token: str, settings: SuiteSettings, *, root: str, mirror: str) -> None:
+    try:
+        engine = Engine.connect(os.environ)
+    except CiItestError as error:
+        write_failure(folder, error, is_engine=True)
+        return
+    try:
+        print(sweep(engine).words, flush=True)  # noqa: T201 - to keeper.log
+        with running(
+            service_specs(settings.services),
+            engine=engine,
+            owner=Owner.of_this_process(run=f"pytest-{token}", shard="shared"),
+            mirror=mirror,
+            log_directory=folder / "logs",
+            report=_tell,
+            mask=masker(secrets_of(os.environ)),
+        ) as services:
+            endpoints = tuple(services.endpoints.values())
+            document = Handover(settings, root, endpoints, dict(services.containers), token=token)
+            write_document(folder / DOCUMENT, document)
+            wait_until_unused(folder, token, idle_seconds=IDLE_SECONDS)
+            (folder / DOCUMENT).unlink(missing_ok=True)
+    except CiItestError as error:
+        write_failure(folder, error, is_engine=False)
+
+
+def _tell(event: ServiceEvent) -> None:
+    print(f"{event.seconds:.2f} {event.service} {event.state} {event.detail}", flush=True)  # noqa: T201 - to keeper.log
+
+
+def _write_to(path: Path) -> None:
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+
+
+def _seconds(of: type, value: object) -> object:
+    if of is Seconds and isinstance(value, (int, float)):
+        return Seconds(value)
+    raise NotImplementedError(of)
+
+
+if __name__ == "__main__":
+    main()
