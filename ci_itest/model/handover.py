@@ -24,13 +24,15 @@ class Handover:
         app_url: Address of the team's own server, "" where there is none.
         prepared: By service, a database that holds what `[[prepare]]` left and that nobody has used since; a service
             that is missing here has it in its main database.
+        mirror: Registry that mirrors Docker Hub, "" for none.
         token: Sets this start apart from others of the same services; "" in a shard.
     """
 
     settings: SuiteSettings
     root: str
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[Endpoint, ...] = ()
     containers: Mapping[str, str] = field(default_factory=dict)
     app_url: str = ""
     prepared: Mapping[str, str] = field(default_factory=dict)
+    mirror: str = ""
     token: str = ""

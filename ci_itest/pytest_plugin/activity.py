@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from ci_itest.pytest_plugin.databases.database import Database
 
 EARLIER_CASES = 20
 
@@ -33,9 +29,9 @@ class Activity:
         """The case that ended last, "" for none."""
         return self.earlier[-1] if self.earlier else ""
 
-    def note_tables(self, item: pytest.Item, database: Database) -> None:
+    def note_tables(self, nodeid: str, tables: list[str]) -> None:
         """Remember which tables the case wrote to, as long as that can be told."""
-        self.tables[item.nodeid] = database.dirty()
+        self.tables[nodeid] = tables
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self, nodeid: str) -> None:

@@ -1,5 +1,6 @@
-"""The process that holds the services of sessions without a shard: `python -m ci_itest.pytest_plugin.keeper < request`.
+"""The process that holds the services of sessions without a shard: `-m ci_itest.pytest_plugin.keeper FOLDER`.
 
+Its standard input is the request: a document as it hands over itself, without the endpoints.
 It ends them when the last pytest process that uses them has ended, however that came, and then ends itself.
 """
 
@@ -7,10 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from ci_itest.containers.engine import Engine
 from ci_itest.containers.leftovers import sweep
@@ -20,26 +19,24 @@ from ci_itest.containers.services import ServiceEvent, running
 from ci_itest.errors import CiItestError
 from ci_itest.masking import masker, secrets_of
 from ci_itest.model.handover import Handover
-from ci_itest.model.settings import Seconds, SuiteSettings
 from ci_itest.pytest_plugin.shared import DOCUMENT, forget, wait_until_unused, write_failure
-from ci_itest.wire import write_document
+from ci_itest.wire import decode_document, write_document
 
 IDLE_SECONDS = 12 * 3600.0
 
 
 def main() -> None:
     """Hold the services that the request on the standard input asks for."""
-    request: dict[str, Any] = msgspec.json.decode(sys.stdin.buffer.read())
-    folder, token = Path(request["folder"]), str(request["token"])
-    settings = msgspec.convert(request["settings"], SuiteSettings, dec_hook=_seconds)
+    folder = Path(sys.argv[1])
     _write_to(folder / "keeper.log")
+    request = decode_document(sys.stdin.buffer.read(), Handover, source="the request")
     try:
-        _hold(folder, token, settings, root=request["root"], mirror=request["mirror"])
+        _hold(folder, request)
     finally:
-        forget(folder, token)
+        forget(folder, request.token)
 
 
-def _hold(folder: Path, token: str, settings: SuiteSettings, *, root: str, mirror: str) -> None:
+def _hold(folder: Path, request: Handover) -> None:
     try:
         engine = Engine.connect(os.environ)
     except CiItestError as error:
@@ -48,18 +45,18 @@ def _hold(folder: Path, token: str, settings: SuiteSettings, *, root: str, mirro
     try:
         print(sweep(engine).words, flush=True)  # noqa: T201 - to keeper.log
         with running(
-            service_specs(settings.services),
+            service_specs(request.settings.services),
             engine=engine,
-            owner=Owner.of_this_process(run=f"pytest-{token}", shard="shared"),
-            mirror=mirror,
+            owner=Owner.of_this_process(run=f"pytest-{request.token}", shard="shared"),
+            mirror=request.mirror,
             log_directory=folder / "logs",
             report=_tell,
             mask=masker(secrets_of(os.environ)),
         ) as services:
             endpoints = tuple(services.endpoints.values())
-            document = Handover(settings, root, endpoints, dict(services.containers), token=token)
-            write_document(folder / DOCUMENT, document)
-            wait_until_unused(folder, token, idle_seconds=IDLE_SECONDS)
+            found = replace(request, endpoints=endpoints, containers=dict(services.containers))
+            write_document(folder / DOCUMENT, found)
+            wait_until_unused(folder, request.token, idle_seconds=IDLE_SECONDS)
             (folder / DOCUMENT).unlink(missing_ok=True)
     except CiItestError as error:
         write_failure(folder, error, is_engine=False)
@@ -73,12 +70,6 @@ def _write_to(path: Path) -> None:
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     for stream in (1, 2):
         os.dup2(log, stream)
-
-
-def _seconds(of: type, value: object) -> object:
-    if of is Seconds and isinstance(value, (int, float)):
-        return Seconds(value)
-    raise NotImplementedError(of)
 
 
 if __name__ == "__main__":

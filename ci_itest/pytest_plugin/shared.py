@@ -28,7 +28,7 @@ from ci_itest.model.handover import Handover
 from ci_itest.model.settings import SuiteSettings
 from ci_itest.process import detached
 from ci_itest.waiting import DeadlinePassed, wait_until
-from ci_itest.wire import read_document, to_json
+from ci_itest.wire import read_document, to_json, write_document
 
 DOCUMENT = "services.json"
 _FAILURE = "failed.json"
@@ -134,15 +134,14 @@ def _start(
     token = secrets.token_hex(6)
     alive = folder / f"{token}.alive"
     _use(folder / f"{token}.used")
-    request = {"settings": settings, "root": str(root), "mirror": mirror, "folder": str(folder), "token": token}
-    alive.write_bytes(to_json(request))
+    write_document(alive, Handover(settings, str(root), mirror=mirror, token=token))
     with alive.open("r+b") as file:
         # The lock belongs to the open file, which the keeper has as its input and holds as long as it lives.
         fcntl.flock(file, fcntl.LOCK_EX)
         # -P keeps the folder that pytest was started in off its path; the package is found as it was here.
         package = str(Path(__file__).parent.parent.parent)
         detached(
-            [sys.executable, "-P", "-m", "ci_itest.pytest_plugin.keeper"],
+            [sys.executable, "-P", "-m", "ci_itest.pytest_plugin.keeper", str(folder)],
             environment={**_without_pytest(environment), "PYTHONPATH": package},
             reads=file.fileno(),
         )

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -17,10 +17,6 @@ from ci_itest.pytest_plugin.databases.migrations import checked
 from ci_itest.pytest_plugin.databases.seeding import Seed
 from ci_itest.pytest_plugin.databases.template import Server, Source, Workshop, source_of
 from ci_itest.pytest_plugin.session import Session, session_of, told_plainly
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
-    from sqlalchemy.orm import Session as OrmSession
 
 
 class LeftRowsWarning(pytest.PytestWarning):
@@ -44,7 +40,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     activity_of(config)
     config.stash[_WORKSHOP] = workshop
     yield made
-    engine: Engine | None = config.stash.get(_ENGINE, None)
+    engine = config.stash.get(_ENGINE, None)
     if engine is not None:
         engine.dispose()
     with told_plainly():
@@ -61,7 +57,7 @@ def empty_database(request: pytest.FixtureRequest) -> Iterator[Database]:
     workshop.drop(made)
 
 
-def db_session(request: pytest.FixtureRequest) -> Iterator[OrmSession]:
+def db_session(request: pytest.FixtureRequest) -> Iterator[Any]:
     """A session that is rolled back."""
     from ci_itest.pytest_plugin.databases import orm
 
@@ -86,7 +82,7 @@ def clean_database(request: pytest.FixtureRequest) -> Iterator[Database]:
                 stacklevel=1,
             )
     yield database
-    activity.note_tables(request.node, database)
+    activity.note_tables(request.node.nodeid, database.dirty())
     with _blamed(request.node.nodeid):
         database.reset()
 
@@ -109,15 +105,14 @@ def _blamed(nodeid: str) -> Iterator[None]:
         yield
 
 
-def _engine(request: pytest.FixtureRequest) -> Engine:
+def _engine(request: pytest.FixtureRequest) -> Any:
     from ci_itest.pytest_plugin.databases import orm
 
     stash = request.config.stash
     if stash.get(_ENGINE, None) is None:
         database: Database = request.getfixturevalue("database")
         stash[_ENGINE] = orm.engine_of(database.url)
-    engine: Engine = stash[_ENGINE]
-    return engine
+    return stash[_ENGINE]
 
 
 def _workshop(request: pytest.FixtureRequest, session: Session, source: Source) -> Workshop:
