@@ -209,7 +209,7 @@ class _Run:
             with self._handed_over(services, app_port=port) as variables:
                 return self._with_app({**environment, **variables}, services, port=port)
 
-    def _with_app(self, environment: Mapping[str, str], services: RunningServices | None, *, port: int) -> _Tested:
+    def _with_app(self, environment: Mapping[str, str], services: RunningServices | None, *, port: int) -> Tested:
         if self._tools.probing:
             return self._probed(self._tools.probing, environment, services, app_port=port)
         with self._app_up(environment, port=port):
@@ -223,13 +223,10 @@ class _Run:
 
     @contextlib.contextmanager
     def _handed_over(self, services: RunningServices | None, *, app_port: int) -> Iterator[dict[str, str]]:
-        """The variable that tells the pytest plugin what runs; none for a suite that has nothing to hand over."""
-        settings = self._job.settings
-        if services is None and settings.app is None:
-            yield {}
-            return
+        """The variable that tells the pytest plugin what runs, and by which settings."""
         from ci_itest.flows.handover import handed_over
 
+        settings = self._job.settings
         app_url = f"http://{LOOPBACK}:{app_port}" if settings.app else ""
         with handed_over(services, settings=settings, root=self._job.root, app_url=app_url) as variables:
             yield variables
