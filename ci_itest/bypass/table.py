@@ -85,6 +85,9 @@ _HEAD = Rule(
     lambda facts, _: rules.head_refusal(facts.pull, head_sha=facts.head_sha),
 )
 
+LABEL_RULE, ACTOR_RULE = "bypass.label", "bypass.actors"
+"""The settings that allow a bypass, by which it is recorded."""
+
 # The cheap questions first: a table that ends early asks less.
 LABEL_RULES = (
     _HEAD,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Report = Callable[[Step], None]
 Neutralise = Callable[[str], str]
 
+LONGEST_LINE = 2_000
 SECONDS_BETWEEN_COUNTS = 10.0
 """Plain output says how far the tests are at most this often."""
 
@@ -154,6 +155,16 @@ def say(text: str, *, stream: TextIO | None = None) -> None:
     from ci_itest.github.commands import neutralise
 
     print(neutralise(text), file=stream or sys.stderr, flush=True)
+
+
+def tell(text: str) -> None:
+    """A line of data with foreign words in it (names of cases, labels) on stdout: one line, which commands nothing."""
+    from ci_itest.github.commands import neutralise
+    from ci_itest.reporting.sanitise import one_line
+
+    indent = " " * (len(text) - len(text.lstrip(" ")))
+    sys.stdout.write(f"{indent}{neutralise(one_line(text, LONGEST_LINE))}\n")
+    sys.stdout.flush()
 
 
 def command(text: str) -> None:

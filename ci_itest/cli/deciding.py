@@ -49,8 +49,8 @@ class Judge:
         self._trouble = judging.trouble
         # Whatever the file is called and wherever it lies, who changes it does not go without the suite.
         bypass = judging.config.settings.bypass
-        never = (*bypass.never, settings_path(config, folder=place.root_in_repository))
-        self._bypass = replace(bypass, never=never)
+        self._settings_path = settings_path(config, folder=place.root_in_repository)
+        self._bypass = replace(bypass, never=(*bypass.never, self._settings_path))
         self.config = judging.config
 
     def decision(self) -> Decision:
@@ -59,7 +59,8 @@ class Judge:
 
         if self._trouble and self._place.context is not None and self._place.context.token:
             return Decision(DecisionKind.RUN, f"{self._trouble[:1].upper()}{self._trouble[1:].rstrip('.')}.")
-        return decide(self._place.context, self._bypass, github=self._api)
+        decision = decide(self._place.context, self._bypass, github=self._api)
+        return replace(decision, settings_path=self._settings_path)
 
     def explanation(self) -> list[str]:
         from ci_itest.flows.decide import explain

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 from ci_itest.cli import building
 from ci_itest.cli.console import say
+from ci_itest.cli.trusted_files import codeowners
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +21,39 @@ if TYPE_CHECKING:
     from ci_itest.model.quarantine import QuarantineEntry
     from ci_itest.model.run import Run
 
-CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
+
+def planned_config(config: Config, plan: Plan) -> Config:
+    """The settings with the judging tables that the plan brings, but for what the workflow sets itself.
+
+    The report job checks nothing out, and where there is a checkout, a pull request must not judge itself by it.
+    """
+    tables = {
+        name: _but_outside(getattr(plan, name), getattr(config.settings, name), config, table=name)
+        for name in ("bypass", "flaky", "history", "report")
+    }
+    return replace(config, settings=replace(config.settings, **tables))
 
 
-def judged_run(run: Run, config: Config, place: Place, *, quarantine: tuple[QuarantineEntry, ...]) -> Run:
-    """The run with a cause for every failure, and with the failures that the plan's quarantine mutes not counted."""
+def _but_outside(planned: Any, own: Any, config: Config, *, table: str) -> Any:
+    kept = {
+        field.name: getattr(own, field.name) for field in fields(own) if config.origin((table, field.name)).is_outside
+    }
+    return replace(planned, **kept)
+
+
+def judged_run(
+    run: Run,
+    config: Config,
+    place: Place,
+    *,
+    quarantine: tuple[QuarantineEntry, ...] = (),
+    owners: Callable[[], str],
+) -> Run:
+    """The run with a cause for every failure, and with the failures that the plan's quarantine mutes not counted.
+
+    Args:
+        owners: Text of CODEOWNERS, asked for where somebody is to be named.
+    """
     from ci_itest.flaky.quarantine import with_quarantine
     from ci_itest.flows.judge import judge, with_judgement
 
@@ -33,14 +61,17 @@ def judged_run(run: Run, config: Config, place: Place, *, quarantine: tuple[Quar
         return run
     with building.history(config, place) as store:
         judged = judge(run, store=store, repository=place.repository, is_main=is_main(config, place))
-    judged = replace(judged, quarantine=quarantine, flaky=_owned(judged.flaky, codeowners_of(config.root)))
+    flaky = _owned(judged.flaky, owners(), folder=run.root) if judged.flaky else ()
+    judged = replace(judged, quarantine=quarantine, flaky=flaky)
     return with_quarantine(with_judgement(run, judged), quarantine, at=run.started_at)
 
 
-def _owned(cases: tuple[FlakyCase, ...], codeowners: str) -> tuple[FlakyCase, ...]:
+def _owned(cases: tuple[FlakyCase, ...], codeowners: str, *, folder: str) -> tuple[FlakyCase, ...]:
     from ci_itest.flaky.owners import owner_of
 
-    return tuple(replace(case, owner=owner_of(case.case.file, codeowners)) for case in cases) if codeowners else cases
+    if not codeowners:
+        return cases
+    return tuple(replace(case, owner=owner_of(case.case.file, codeowners, folder=folder)) for case in cases)
 
 
 def with_planned_quarantine(plan: Plan, store: HistoryStore | None, config: Config, place: Place) -> Plan:
@@ -57,16 +88,17 @@ def with_planned_quarantine(plan: Plan, store: HistoryStore | None, config: Conf
         return plan
 
 
-def look_after_quarantine(store: HistoryStore | None, config: Config, place: Place) -> None:
+def look_after_quarantine(store: HistoryStore | None, config: Config, place: Place, plan: Plan) -> None:
     """Let out what ended and in what flakes, and say so."""
     from ci_itest.flows.quarantine import keep_in_order
 
     if store is not None:
-        for line in keep_in_order(keeper_of(store, config, place)):
+        for line in keep_in_order(keeper_of(store, config, place, plan=plan)):
             say(line)
 
 
-def keeper_of(store: HistoryStore, config: Config, place: Place) -> Keeper:
+def keeper_of(store: HistoryStore, config: Config, place: Place, *, plan: Plan | None = None) -> Keeper:
+    """The quarantine's keeper, with the owners that the plan brings, else with those of the checkout."""
     from ci_itest.flows.quarantine import Keeper
 
     return Keeper(
@@ -74,7 +106,8 @@ def keeper_of(store: HistoryStore, config: Config, place: Place) -> Keeper:
         repository=place.repository,
         settings=config.settings.flaky,
         at=building.now(),
-        codeowners=codeowners_of(config.root),
+        codeowners=plan.codeowners if plan else codeowners(config.root, place, api=None),
+        folder=plan.root if plan else place.root_in_repository,
     )
 
 
@@ -84,13 +117,3 @@ def is_main(config: Config, place: Place) -> Callable[[str], bool]:
 
     default = place.context.default_branch if place.context else ""
     return main_branch(config.settings.history.default_branch or default)
-
-
-def codeowners_of(root: Path) -> str:
-    """Text of the repository's CODEOWNERS, "" where there is none."""
-    for name in CODEOWNERS:
-        try:
-            return (root / name).read_text()
-        except (OSError, UnicodeDecodeError):
-            continue
-    return ""

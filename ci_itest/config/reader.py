@@ -88,7 +88,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[_Override]:
     for path, key in overridable():
         name = variable_name(path)
         if text := environment.get(name, "").strip():
-            yield _Override(path, key, text, Origin(name))
+            yield _Override(path, key, text, Origin(name, is_outside=True))
 
 
 def _from_command_line(overrides: Mapping[str, str], *, suites: Iterable[str]) -> Iterable[_Override]:
@@ -104,7 +104,7 @@ def _from_command_line(overrides: Mapping[str, str], *, suites: Iterable[str]) -
         if name not in known:
             raise SettingsError(f"There is no setting `{name}`.", hint=_nearest(name, known))
         path, key = known[name]
-        yield _Override(path, key, text, Origin("command line"))
+        yield _Override(path, key, text, Origin("command line", is_outside=True))
 
 
 class _Reader:

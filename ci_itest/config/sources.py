@@ -17,9 +17,14 @@ PYPROJECT = "pyproject.toml"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value was set: "default", "ci-itest.toml:12", "CI_ITEST_SHARDS" or "--shards"."""
+    """Where a value was set: "default", "ci-itest.toml:12", "CI_ITEST_SHARDS" or "command line".
+
+    Attributes:
+        is_outside: Whether who started the tool set it, not the repository.
+    """
 
     words: str
+    is_outside: bool = False
 
     def __str__(self) -> str:
         return self.words

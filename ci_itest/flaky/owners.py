@@ -6,9 +6,14 @@ import re
 from functools import lru_cache
 
 
-def owner_of(file: str, codeowners: str) -> str:
-    """The owners of a file as written ("@acme/checkout @mara"); "" for nobody."""
+def owner_of(file: str, codeowners: str, *, folder: str = "") -> str:
+    """The owners of a file as written ("@acme/checkout @mara"); "" for nobody.
+
+    Args:
+        folder: Where the file's path starts, seen from the repository's top.
+    """
     owner = ""
+    file = f"{folder}/{file}" if folder else file
     for line in codeowners.splitlines():
         words = line.partition("#")[0].split()
         if words and _pattern(words[0]).fullmatch(file):

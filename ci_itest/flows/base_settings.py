@@ -14,7 +14,7 @@ from ci_itest.errors import CiItestError, GitHubError
 from ci_itest.model.github import PULL_REQUEST_EVENT, Context
 from ci_itest.model.settings import Settings
 
-JUDGES = ("bypass", "flaky", "report")
+JUDGES = ("bypass", "flaky", "history", "report")
 """Tables of the settings that a pull request does not set for itself."""
 
 Read = Callable[[Path], Config]

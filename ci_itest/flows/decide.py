@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from itertools import takewhile
 from typing import Protocol
 
 from ci_itest.bypass import rules
-from ci_itest.bypass.table import ACTOR_RULES, LABEL_RULES, first_refusal
+from ci_itest.bypass.table import ACTOR_RULE, ACTOR_RULES, LABEL_RULE, LABEL_RULES, first_refusal
 from ci_itest.errors import GitHubError
+from ci_itest.flows.earlier_runs import CONCLUSIONS, deciding_run, is_of_workflow
 from ci_itest.model.decision import Decision, DecisionKind
 from ci_itest.model.github import (
     PULL_REQUEST_EVENT,
@@ -20,14 +20,7 @@ from ci_itest.model.github import (
     TimelineEvent,
     WorkflowRun,
 )
-from ci_itest.model.run import Conclusion
 from ci_itest.model.settings import BypassSettings
-
-_CONCLUSIONS = {
-    "success": Conclusion.SUCCESS,
-    "failure": Conclusion.FAILURE,
-    "timed_out": Conclusion.FAILURE,
-}
 
 
 class GitHub(Protocol):
@@ -180,6 +173,7 @@ def _by_label(context: Context, settings: BypassSettings, facts: _Facts) -> Deci
         f"{rules.shown(', '.join(settings.paths))}.",
         actor=actor,
         label=settings.label,
+        rule=LABEL_RULE,
     )
 
 
@@ -192,6 +186,7 @@ def _by_actor(context: Context, settings: BypassSettings, facts: _Facts) -> Deci
         f"{actor} needs no label, and {_files(facts.pull.changed_file_count)} "
         f"{rules.shown(', '.join(settings.dependency_paths))}.",
         actor=context.author,
+        rule=ACTOR_RULE,
     )
 
 
@@ -202,18 +197,13 @@ def _files(count: int) -> str:
 def _repeat(context: Context, github: GitHub) -> Decision | None:
     """The verdict of the head's newest run that ran the suite; None when there is none to be sure of.
 
-    A run that repeats a verdict ends alike, after seconds. So of the newest runs that ended alike the one that took
-    longest is asked for its jobs, and no other, however many labels were set since.
+    No run but one is asked for its jobs, however many labels were set since.
     """
     earlier = [run for run in github.runs(head_sha=context.head_sha) if _is_earlier(run, context)]
-    newest_first = sorted(earlier, key=lambda run: (run.started_at, int(run.id)), reverse=True)
-    if not newest_first:
+    run = deciding_run(earlier)
+    if run is None or not _ran_the_suite(github.jobs(run.id)):
         return None
-    conclusion = _CONCLUSIONS[newest_first[0].conclusion]
-    alike = takewhile(lambda run: _CONCLUSIONS[run.conclusion] is conclusion, newest_first)
-    run = max(alike, key=lambda run: run.lasted_seconds)
-    if not _ran_the_suite(github.jobs(run.id)):
-        return None
+    conclusion = CONCLUSIONS[run.conclusion]
     return Decision(
         DecisionKind.REPEAT,
         f"The event is about the label {rules.shown(context.label)}; run {run.id} on the same commit "
@@ -227,17 +217,11 @@ def _is_earlier(run: WorkflowRun, context: Context) -> bool:
     return (
         run.id != context.run_id
         and run.status == "completed"
-        and run.conclusion in _CONCLUSIONS
+        and run.conclusion in CONCLUSIONS
         and run.head_sha == context.head_sha
-        and _is_of_workflow(run, context)
+        and is_of_workflow(run, context)
         and _is_of_pull_request(run, context)
     )
-
-
-def _is_of_workflow(run: WorkflowRun, context: Context) -> bool:
-    if context.workflow_path:
-        return run.path == context.workflow_path or run.path.endswith(f"/{context.workflow_path}")
-    return run.name == context.workflow
 
 
 def _is_of_pull_request(run: WorkflowRun, context: Context) -> bool:

@@ -23,6 +23,7 @@ class Keeper:
 
     Attributes:
         codeowners: Text of CODEOWNERS, "" where there is none.
+        folder: Of the settings inside the repository, where the cases' files start.
         at: Now, UTC ISO 8601.
     """
 
@@ -31,6 +32,7 @@ class Keeper:
     settings: FlakySettings
     at: str
     codeowners: str = ""
+    folder: str = ""
 
 
 def active(keeper: Keeper) -> tuple[QuarantineEntry, ...]:
@@ -131,7 +133,7 @@ def new_entry(
         expires_at=later(keeper.at, seconds=seconds or keeper.settings.expires),
         mode=mode,
         evidence=evidence,
-        owner=owner_of(case.file, keeper.codeowners),
+        owner=owner_of(case.file, keeper.codeowners, folder=keeper.folder),
         issue_url=issue_url,
         added_by=added_by,
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ci_itest.errors import HistoryError
 from ci_itest.flows.judge import main_branch
 from ci_itest.history.store import HistoryStore
+from ci_itest.model.bypass import BypassRecord
 from ci_itest.model.run import Run
 
 
@@ -44,3 +45,18 @@ def record(
     except HistoryError as error:
         return f"{words} warning: what flakes was not learned: {error.message}"
     return words
+
+
+def keep_bypass(record: BypassRecord, *, store: HistoryStore | None, repository: str) -> str:
+    """Keep that a run went without the suite; what was done, in a line for people. Never fails a run.
+
+    Args:
+        store: None when the history cannot be used.
+    """
+    if store is None:
+        return "The bypass was not recorded: the history cannot be used (see above)."
+    try:
+        is_new = store.record_bypass(record, repository=repository)
+    except HistoryError as error:
+        return f"warning: {error.message} The bypass is not in the history."
+    return "Recorded the bypass in the history." if is_new else "The history has this bypass already."

@@ -12,7 +12,17 @@ from urllib.parse import quote, urlencode
 from ci_itest.errors import GitHubError
 from ci_itest.github.payload import number_at, object_at, objects_at, text_at, time_at
 from ci_itest.github.transport import MAX_DOWNLOAD_BYTES, Patience, Transport
-from ci_itest.model.github import Artifact, ChangedFile, Comment, Job, OpenPull, PullRequest, TimelineEvent, WorkflowRun
+from ci_itest.model.github import (
+    Artifact,
+    ChangedFile,
+    Comment,
+    Job,
+    MergedPull,
+    OpenPull,
+    PullRequest,
+    TimelineEvent,
+    WorkflowRun,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,6 +105,13 @@ class GitHubApi:
             )
             for item in items
         )
+
+    def merged_pulls(self, *, base: str) -> tuple[MergedPull, ...]:
+        """The hundred pull requests into a branch that were closed or touched last, those that were merged."""
+        doing = f"list the pull requests merged into {base}"
+        query = urlencode({"state": "closed", "base": base, "sort": "updated", "direction": "desc", "per_page": "100"})
+        page = next(self._pages(f"{self._root}/pulls?{query}", doing=doing))
+        return tuple(_merged_pull(item) for item in _page_items(page, "", doing=doing) if text_at(item, "merged_at"))
 
     def labels(self, number: int) -> tuple[str, ...]:
         """Names of the labels on an issue or pull request."""
@@ -277,6 +294,18 @@ def _page_items(page: object, key: str, *, doing: str) -> Sequence[Mapping[str, 
     if not isinstance(items, list):
         _refuse_shape(doing)
     return [_as_object(item, doing=doing) for item in items]
+
+
+def _merged_pull(item: Mapping[str, object]) -> MergedPull:
+    head = object_at(item, "head")
+    return MergedPull(
+        number=number_at(item, "number"),
+        head_sha=text_at(head, "sha"),
+        head_branch=text_at(head, "ref"),
+        head_repository_id=number_at(object_at(head, "repo"), "id"),
+        merge_commit=text_at(item, "merge_commit_sha"),
+        author=text_at(object_at(item, "user"), "login"),
+    )
 
 
 def _changed_file(item: Mapping[str, object]) -> ChangedFile:

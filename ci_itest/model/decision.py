@@ -24,8 +24,10 @@ class Decision:
         reason: One sentence for people, on one line; holds foreign text (labels, logins, paths).
         conclusion: Of the earlier run, when it is repeated: success or failure.
         url: Page of the earlier run, when it is repeated.
-        actor: Who set the label, when the suite is bypassed.
-        label: By which label, when the suite is bypassed.
+        actor: Who set the label, or the listed bot, when the suite is bypassed.
+        label: By which label, when the suite is bypassed; "" for a listed bot.
+        rule: The setting that allows the bypass: "bypass.label" or "bypass.actors".
+        settings_path: The settings file in use, from the repository's top; the report job reads the base commit's.
     """
 
     kind: DecisionKind
@@ -34,3 +36,5 @@ class Decision:
     url: str = ""
     actor: str = ""
     label: str = ""
+    rule: str = ""
+    settings_path: str = ""

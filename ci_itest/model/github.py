@@ -121,6 +121,24 @@ class OpenPull:
 
 
 @dataclass(frozen=True, slots=True)
+class MergedPull:
+    """A merged pull request as lists tell it.
+
+    Attributes:
+        head_repository_id: 0 when that repository is gone.
+        merge_commit: What it became: a merge commit, the squashed one, or the last of those rebased.
+        author: "" for somebody whose account is gone.
+    """
+
+    number: int
+    head_sha: str
+    head_branch: str
+    head_repository_id: int
+    merge_commit: str
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ChangedFile:
     """A file a pull request changes.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ci_itest.model.quarantine import QuarantineEntry
-from ci_itest.model.settings import ReportSettings
+from ci_itest.model.settings import BypassSettings, FlakySettings, HistorySettings, ReportSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,10 @@ class Plan:
         root: Folder of the settings inside the repository, "" for its top; files are relative to it.
         report: How the run is to be shown; the report job checks nothing out, so it has no settings of its own.
         quarantine: Cases whose failures do not count in this run; no part of the digest.
-        templates: Text of the user's own templates by name, as the base commit has them.
+        templates: Text of the user's own templates by name; empty in a pull request's run, whose report reads the
+            base commit's.
+        bypass: Settings that judge the run, as are `flaky`, `history` and `report`.
+        codeowners: Text of CODEOWNERS; "" where there is none, and in a pull request's run.
     """
 
     run_id: str
@@ -136,6 +139,10 @@ class Plan:
     report: ReportSettings = field(default_factory=ReportSettings)
     quarantine: tuple[QuarantineEntry, ...] = ()
     templates: Mapping[str, str] = field(default_factory=dict)
+    bypass: BypassSettings = field(default_factory=BypassSettings)
+    flaky: FlakySettings = field(default_factory=FlakySettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
+    codeowners: str = ""
 
     def suite(self, name: str) -> SuitePlan | None:
         return next((suite for suite in self.suites if suite.suite == name), None)

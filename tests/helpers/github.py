@@ -247,6 +247,11 @@ class GitHub:
         self.state["pulls"][str(number)]["timeline"].append(fact)
         self.keep()
 
+    def merge(self, *, when: datetime, number: int = 5) -> None:
+        with self.lock:
+            self.state["pulls"][str(number)].update(state="closed", merged_at=stamp(when))
+            self.keep()
+
     def comment(self, body: str, *, author: str = ACTIONS, number: int = 5) -> int:
         """Somebody comments; the comment's id."""
         with self.lock:

@@ -258,7 +258,7 @@ class Shapes:
             "commits": f"{url}/commits",
             "statuses": f"{self.root}/statuses/{fact['head_sha']}",
         }
-        nothing = ("assignee", "milestone", "body", "closed_at", "merged_at", "merged_by", "auto_merge")
+        nothing = ("assignee", "milestone", "body", "merged_by", "auto_merge")
         return {
             "id": number_of(f"pull {number}"),
             "node_id": node_id("PullRequest", number_of(f"pull {number}")),
@@ -280,6 +280,8 @@ class Shapes:
             "user": self.user(fact["author"]),
             "labels": [self.label(name) for name in fact["labels"]],
             **dict.fromkeys(nothing),
+            "closed_at": fact.get("merged_at"),
+            "merged_at": fact.get("merged_at"),
             "assignees": [],
             "requested_reviewers": [],
             "requested_teams": [],
@@ -315,7 +317,8 @@ class Shapes:
             "merged mergeable mergeable_state rebaseable merged_by comments review_comments commits additions "
             "deletions changed_files maintainer_can_modify"
         )
-        return {key: value for key, value in whole.items() if key not in left_away.split()}
+        labels = [{**label, "description": ""} for label in whole["labels"]]  # never null in a list
+        return {key: value for key, value in whole.items() if key not in left_away.split()} | {"labels": labels}
 
     def _end(self, ref: str, sha: str, full_name: str, repository_id: int) -> Json:
         owner = full_name.split("/")[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ci_itest.cli import building
+from ci_itest.cli.console import tell
 from ci_itest.cli.options import settings_options
 
 
@@ -16,12 +17,11 @@ from ci_itest.cli.options import settings_options
 def command(root: Path, config_file: Path | None, assignments: tuple[str, ...], explains: bool) -> int:
     """Say whether this event needs the suite at all: `run`, `bypass` or `repeat` on stdout, with the reason."""
     from ci_itest.cli.deciding import Judge
-    from ci_itest.github.commands import neutralise
 
     config = building.read_settings(root, config_file, assignments)
     place = building.place_of(config.root)
     judge = Judge(config, place, config_file=config_file, assignments=assignments)
     decision = judge.decision()
     for line in (f"{decision.kind}: {decision.reason}", *(judge.explanation() if explains else ())):
-        click.echo(neutralise(line))
+        tell(line)
     return 0

@@ -9,7 +9,7 @@ import click
 
 from ci_itest.cli import building
 from ci_itest.cli.commands.quarantine import keeper
-from ci_itest.cli.console import say
+from ci_itest.cli.console import say, tell
 from ci_itest.cli.judging import is_main
 from ci_itest.cli.options import settings_options
 
@@ -32,8 +32,8 @@ def list_cases(root: Path, config_file: Path | None, assignments: tuple[str, ...
         found = known_flaky(kept.store, repository=kept.repository, at=kept.at)
     for case in found:
         rate = f"{case.rate:.1%} of its runs ({case.rate_low:.1%} to {case.rate_high:.1%})"
-        click.echo(f"{case.status:<7} {case.probability:.0%} {case.case}: fails by itself in {rate}, {case.trend}")
-        click.echo(f"    {case.evidence}")
+        tell(f"{case.status:<7} {case.probability:.0%} {case.case}: fails by itself in {rate}, {case.trend}")
+        tell(f"    {case.evidence}")
     say(f"{len(found)} suspected or flaky.")
 
 
@@ -54,7 +54,7 @@ def show_renames(root: Path, config_file: Path | None, assignments: tuple[str, .
             say(f"{case} has a history of its own.")
             return 0
     for each in found:
-        click.echo(f"{each.at[:10]} {each.new} was {each.old}")
+        tell(f"{each.at[:10]} {each.new} was {each.old}")
     say(f"{len(found)} under another name.")
     return 0
 

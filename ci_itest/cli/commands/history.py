@@ -1,16 +1,20 @@
-"""`ci-itest history`: durations from other tools, and ours to them."""
+"""`ci-itest history`: durations from other tools, and ours to them; who went without the suite."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ci_itest.cli import building
-from ci_itest.cli.console import say
+from ci_itest.cli.console import say, tell
 from ci_itest.cli.options import settings_options
 from ci_itest.errors import HistoryError, UsageError
+
+if TYPE_CHECKING:
+    from ci_itest.model.bypass import AuditedBypass
 
 FORMATS = ("pytest-split", "knapsack", "circleci", "junit")
 SHOWN = 5
@@ -19,7 +23,7 @@ SHOWN = 5
 
 @click.group("history")
 def command() -> None:
-    """Bring durations of other tools in, or take ours out."""
+    """Bring durations of other tools in, or take ours out; show who went without the suite."""
 
 
 @command.command("import")
@@ -114,3 +118,37 @@ def export(
         write_whole(out, data)
         say(f"Wrote {len(timings)} durations.")
     return 0
+
+
+@command.command("bypasses")
+@settings_options
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many at most.")
+@click.option("--broke-main", is_flag=True, help="Only those after which the default branch broke.")
+def bypasses(root: Path, config_file: Path | None, assignments: tuple[str, ...], limit: int, broke_main: bool) -> None:
+    """Runs that went without the suite, the newest first: who, by which rule, and how the default branch did next."""
+    from ci_itest.model.bypass import Aftermath
+
+    config = building.read_settings(root, config_file, assignments)
+    place = building.place_of(config.root)
+    with building.history(config, place) as store:
+        if store is None:
+            raise HistoryError("The bypasses cannot be shown: the history cannot be used (see above).")
+        main = building.learned_branches(config, place) or {config.settings.history.default_branch or "main", "master"}
+        found = store.bypasses(limit, repository=place.repository, main=main)
+    shown = [each for each in found if not broke_main or each.aftermath is Aftermath.MAIN_BROKE]
+    for each in shown:
+        for line in bypass_lines(each):
+            tell(line)
+    broken = sum(each.aftermath is Aftermath.MAIN_BROKE for each in found)
+    say(f"{len(found)} {'bypass' if len(found) == 1 else 'bypasses'}; main broke next after {broken}.")
+
+
+def bypass_lines(bypass: AuditedBypass) -> tuple[str, str]:
+    """Two lines: who, what and when; why, and what came next."""
+    record = bypass.record
+    surely = "" if bypass.is_certain or not bypass.next_run_id else ", the next one"
+    run = f" (run {bypass.next_run_id}{surely})" if bypass.next_run_id else ""
+    return (
+        f"{record.at[:16]} #{record.pull_request} {record.commit[:7]} {record.actor} {record.rule}",
+        f"    {record.reason} Then: {bypass.aftermath}{run}.",
+    )

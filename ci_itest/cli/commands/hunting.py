@@ -11,10 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from ci_itest.cli import building
-from ci_itest.cli.console import say
+from ci_itest.cli.console import say, tell
 from ci_itest.cli.judging import is_main
 from ci_itest.errors import RunnerError
 from ci_itest.process import output_of, started
@@ -76,7 +74,7 @@ def hunted(
     found_tallies = tallies(found)
     lines = conclusion(found_tallies)
     for line in lines:
-        click.echo(line)
+        tell(line)
     building.append_summary("".join(f"- {line}\n" for line in lines))
     return 1 if names and any(tally.failed for tally in found_tallies) else 0
 

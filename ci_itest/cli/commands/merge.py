@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ci_itest.cli import building
+from ci_itest.cli.bypassing import bypassed_config, record_bypass, record_merged_bypass
 from ci_itest.cli.checking import make_check, report_api
 from ci_itest.cli.console import say
-from ci_itest.cli.judging import is_main, judged_run, look_after_quarantine
+from ci_itest.cli.judging import is_main, judged_run, look_after_quarantine, planned_config
 from ci_itest.cli.options import settings_options
-from ci_itest.cli.templates import user_templates
+from ci_itest.cli.trusted_files import codeowners, is_of_pull_request, user_templates
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Literal
 
     from ci_itest.cli.building import Place
@@ -116,7 +118,6 @@ def command(
         )
     from ci_itest.flows.gate import read_decision, read_needs, without_plan
     from ci_itest.model.decision import DecisionKind
-    from ci_itest.model.settings import ReportSettings
 
     config = building.read_settings(root, config_file, assignments)
     place = building.place_of(config.root)
@@ -124,17 +125,20 @@ def command(
     if decided is not None and decided.kind is DecisionKind.REPEAT:
         return _repeat(decided)
     bypass_reason = decided.reason if decided is not None and decided.kind is DecisionKind.BYPASS else ""
+    api = report_api(place)
     plan, why_none = _read_plan(plan_file)
-    if bypass_reason:
-        run, report = _bypassed_run(run_facts(place)), config.settings.report
+    if decided is not None and bypass_reason:
+        config = bypassed_config(decided, config, place, api=api)
+        run = _bypassed_run(run_facts(place))
+        record_bypass(decided, config, place)
+    elif plan is None:
+        run = without_plan(run_facts(place), reason=f"There is no plan to judge the shards by: {why_none}")
     else:
-        if plan is None:
-            run = without_plan(run_facts(place), reason=f"There is no plan to judge the shards by: {why_none}")
-        else:
-            run = merged_run(place, plan, bundles=bundles, needs=read_needs(needs))
-        run = judged_run(run, config, place, quarantine=plan.quarantine if plan else ())
-        record_run(run, config, place)
-        report = plan.report if plan else ReportSettings()
+        config = planned_config(config, plan)
+        run = merged_run(place, plan, bundles=bundles, needs=read_needs(needs))
+        run = judged_run(run, config, place, quarantine=plan.quarantine, owners=owners_of(plan, place, api=api))
+        record_run(run, config, place, plan, api=api)
+    report = config.settings.report
     run, compared = _with_base(run, config, place, paths=base) if not bypass_reason else (run, None)
     report = _failing_on(report, fail_on)
     published = finish(
@@ -144,7 +148,8 @@ def command(
         folder=out,
         bypass_reason=bypass_reason,
         base=compared,
-        templates=plan.templates if plan else {},
+        templates=templates_of(plan, place, api=api) if plan else {},
+        api=api,
     )
     click.echo(published.page)
     return published.exit_code
@@ -162,8 +167,6 @@ def _merge_files(
     fail_on: FailOn | None,
 ) -> int:
     """Merge and report JUnit files that no plan of ours stands behind."""
-    from dataclasses import replace
-
     from ci_itest.errors import UsageError
     from ci_itest.flows.merge_reports import find_reports, merge_reports, read_base
     from ci_itest.flows.publish import ReportFormat, outputs_of
@@ -178,6 +181,7 @@ def _merge_files(
     report = _failing_on(report, fail_on)
     place = building.place_of(root)
     # Without a run id there is nothing to replay, and no replay command is shown.
+    api = report_api(place)
     merged = merge_reports(found, replace(run_facts(place), run_id=""), searched=searched)
     published = publish_reports(
         merged,
@@ -188,11 +192,10 @@ def _merge_files(
         links=_links(place, replay_target=""),
         formats=tuple(map(ReportFormat, formats)) or tuple(ReportFormat),
         base=read_base(base) if base else None,
-        templates=user_templates(report, root, place),
+        templates=user_templates(report, root, place, api=api),
         fails_on_new_only=report.fail_on == "new-failures",
     )
     _say_findings(merged.run)
-    api = report_api(place)
     comment_url = _comment(published, merged.run, report, place, api=api)
     make_check(published, report, place, prefix="", api=api)
     building.append_summary(published.summary)
@@ -205,15 +208,11 @@ def _merge_files(
 
 def _failing_on(report: ReportSettings, fail_on: FailOn | None) -> ReportSettings:
     """The settings with what the command line says of `fail_on`."""
-    from dataclasses import replace
-
     return replace(report, fail_on=fail_on) if fail_on is not None else report
 
 
 def _with_base(run: Run, config: Config, place: Place, *, paths: tuple[Path, ...]) -> tuple[Run, Base | None]:
     """What the run is compared with; without a base the run gets a note that says why."""
-    from dataclasses import replace
-
     from ci_itest.flows.base_run import base_branch, base_run
     from ci_itest.flows.merge_reports import read_base
 
@@ -271,8 +270,6 @@ def run_facts(place: Place) -> RunFacts:
 
 def merged_run(place: Place, plan: Plan, *, bundles: Path, needs: Mapping[str, str]) -> Run:
     """The run that plan and bundles make."""
-    from dataclasses import replace
-
     from ci_itest.flows.bundles import read_bundles
     from ci_itest.flows.gate import job_findings
     from ci_itest.flows.merge import merge
@@ -297,6 +294,7 @@ def finish(
     replay_target: str = "",
     base: Base | None = None,
     templates: Mapping[str, str] | None = None,
+    api: GitHubApi | None = None,
 ) -> Published:
     """Write the run's report and tell GitHub where there is one."""
     from ci_itest.flows.publish import outputs_of, publish
@@ -313,7 +311,6 @@ def finish(
         fails_on_new_only=report.fail_on == "new-failures",
         templates=templates,
     )
-    api = report_api(place)
     comment_url = _comment(published, run, report, place, api=api)
     make_check(published, report, place, prefix=run.root, api=api)
     building.append_summary(published.summary)
@@ -346,7 +343,19 @@ def _bypassed_run(facts: RunFacts) -> Run:
     )
 
 
-def record_run(run: Run, config: Config, place: Place) -> None:
+def templates_of(plan: Plan, place: Place, *, api: GitHubApi | None) -> Mapping[str, str]:
+    """The user's own templates: those that the plan brings, those of its base commit for a pull request."""
+    if not is_of_pull_request(place):
+        return plan.templates
+    return user_templates(plan.report, Path(), replace(place, root_in_repository=plan.root), api=api)
+
+
+def owners_of(plan: Plan, place: Place, *, api: GitHubApi | None) -> Callable[[], str]:
+    """Asks for the text of CODEOWNERS: the plan's, that of its base commit for a pull request."""
+    return lambda: codeowners(Path(), place, api=api) if is_of_pull_request(place) else plan.codeowners
+
+
+def record_run(run: Run, config: Config, place: Place, plan: Plan, *, api: GitHubApi | None) -> None:
     """Record the run and say what was done about it."""
     from ci_itest.flows.record import record
 
@@ -360,7 +369,8 @@ def record_run(run: Run, config: Config, place: Place) -> None:
         )
         say(words)
         if run.is_trusted:
-            look_after_quarantine(store, config, place)
+            look_after_quarantine(store, config, place, plan)
+        record_merged_bypass(store, plan, place, api=api)
 
 
 def _comment_key(run: Run, place: Place) -> str:

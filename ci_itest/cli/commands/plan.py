@@ -14,7 +14,7 @@ from ci_itest.cli.deciding import Judge
 from ci_itest.cli.judging import with_planned_quarantine
 from ci_itest.cli.options import settings_options
 from ci_itest.cli.plan_formats import FORMATS, gitlab_pipeline, matrix_of
-from ci_itest.cli.templates import user_templates
+from ci_itest.cli.trusted_files import codeowners, is_of_pull_request, user_templates
 
 if TYPE_CHECKING:
     from ci_itest.cli.building import Place
@@ -141,7 +141,12 @@ def new_plan(config: Config, place: Place, *, run_id: str) -> Plan:
             known=lambda suite: _known(store, suite, config, place),
         )
         plan = with_planned_quarantine(plan, store, config, place)
-    return replace(plan, templates=user_templates(config.settings.report, config.root, place))
+    settings = config.settings
+    plan = replace(plan, bypass=settings.bypass, flaky=settings.flaky, history=settings.history)
+    if is_of_pull_request(place):
+        return plan  # the report reads what else it needs out of the base commit
+    templates = user_templates(settings.report, config.root, place, api=None)
+    return replace(plan, templates=templates, codeowners=codeowners(config.root, place, api=None))
 
 
 def _request(config: Config, place: Place, *, run_id: str) -> PlanRequest:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ci_itest.cli import building
-from ci_itest.cli.console import say
+from ci_itest.cli.console import say, tell
 from ci_itest.cli.judging import keeper_of
 from ci_itest.cli.options import settings_options
 
@@ -93,9 +93,9 @@ def list_entries(root: Path, config_file: Path | None, assignments: tuple[str, .
     for entry in entries:
         owner = f" {entry.owner}" if entry.owner else ""
         issue = f" {entry.issue_url}" if entry.issue_url else ""
-        click.echo(f"{entry.expires_at[:10]} {entry.mode} {entry.case}{owner}{issue}: {entry.reason}")
+        tell(f"{entry.expires_at[:10]} {entry.mode} {entry.case}{owner}{issue}: {entry.reason}")
         if entry.evidence:
-            click.echo(f"    {entry.evidence}")
+            tell(f"    {entry.evidence}")
     say(f"{len(entries)} in quarantine.")
 
 

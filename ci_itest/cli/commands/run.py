@@ -46,7 +46,8 @@ def command(
     The shards run side by side in processes of their own, each with its own services, as the jobs of CI do. The
     path of the HTML page is printed on stdout. Exit code: 0 all passed, 1 tests failed, 5 something is missing.
     """
-    from ci_itest.cli.commands.merge import finish, merged_run, record_run
+    from ci_itest.cli.checking import report_api
+    from ci_itest.cli.commands.merge import finish, merged_run, owners_of, record_run, templates_of
     from ci_itest.cli.commands.plan import new_plan, show
     from ci_itest.flows.folders import new_run_folder
     from ci_itest.flows.run_here import run_here, shard_processes
@@ -80,8 +81,9 @@ def command(
             report=report,
         )
     run = merged_run(place, plan, bundles=folder.bundles, needs={})
-    run = judged_run(run, config, place, quarantine=plan.quarantine)
-    record_run(run, config, place)
+    api = report_api(place)
+    run = judged_run(run, config, place, quarantine=plan.quarantine, owners=owners_of(plan, place, api=api))
+    record_run(run, config, place, plan, api=api)
     target = str(_shown(folder.path))
     published = finish(
         run,
@@ -89,7 +91,8 @@ def command(
         place=place,
         folder=out or folder.report,
         replay_target=target,
-        templates=plan.templates,
+        templates=templates_of(plan, place, api=api),
+        api=api,
     )
     _tell(published.view)
     click.echo(_shown(published.page))

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.github import GitHub, at, running, stamp
-from tests.helpers.github_shapes import sha_of
-from tests.helpers.suites import ci_itest, write_files
+from tests.helpers.suites import write_files
+from tests.helpers.workflow import in_workflow, pull_request_event
 
-HEAD = "2" * 40
 BASE = 'tests = ["tests"]\nshards = 1\n[bypass]\nlabel = "skip-integration"\npaths = ["docs/**"]\n'
 OPEN_HANDED = BASE.replace("docs/**", "**")
 
@@ -36,43 +35,7 @@ def asked(
     github: GitHub, root: Path, *arguments: str, label: str = "", labels: tuple[str, ...] = ()
 ) -> tuple[int, str, dict[str, str]]:
     """Exit code, output, and the step's outputs."""
-    event = {
-        "action": "labeled" if label else "synchronize",
-        "repository": {"id": 1296269, "default_branch": "main"},
-        "pull_request": {
-            "number": 5,
-            "user": {"login": "alice"},
-            "labels": [{"name": name} for name in labels],
-            "head": {"sha": HEAD, "ref": "faster-cart", "repo": {"id": 1296269}},
-            "base": {"sha": sha_of("base"), "ref": "main"},
-        },
-        **({"label": {"name": label}} if label else {}),
-    }
-    files = root.parent / "runner"
-    files.mkdir(exist_ok=True)
-    (files / "event.json").write_text(json.dumps(event))
-    (files / "output").write_text("")
-    environment = {
-        "GITHUB_ACTIONS": "true",
-        "GITHUB_EVENT_NAME": "pull_request",
-        "GITHUB_EVENT_PATH": str(files / "event.json"),
-        "GITHUB_OUTPUT": str(files / "output"),
-        "GITHUB_REPOSITORY": "acme/shop",
-        "GITHUB_REPOSITORY_ID": "1296269",
-        "GITHUB_RUN_ID": "900",
-        "GITHUB_SHA": "1" * 40,
-        "GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/ci.yml@refs/pull/5/merge",
-        "GITHUB_API_URL": github.url,
-        "GITHUB_TOKEN": github.token,
-        "XDG_CACHE_HOME": str(files / "cache"),
-    }
-    code, output = ci_itest(*arguments, root=root, **environment)
-    return code, output, outputs_in((files / "output").read_text())
-
-
-def outputs_in(text: str) -> dict[str, str]:
-    lines = text.splitlines()
-    return {lines[i].partition("<<")[0]: lines[i + 1] for i in range(0, len(lines), 3)}
+    return in_workflow(github, root, *arguments, event=pull_request_event(label=label, labels=labels))
 
 
 def test_a_plan_without_the_label_asks_no_more_than_three_times(github: GitHub, repository: Path) -> None:
@@ -142,7 +105,19 @@ def test_with_github_away_the_suite_runs_and_says_why(github: GitHub, repository
     assert "403 Blocked" in outputs["reason"]
 
 
-def test_the_report_templates_of_a_pull_request_are_those_of_its_base(github: GitHub, repository: Path) -> None:
+def reported(github: GitHub, repository: Path, plan: Path, folder: Path) -> tuple[str, list[tuple[str, str]]]:
+    """Output and calls of the report job, which has the plan and no checkout; no shard has left anything."""
+    folder.mkdir()
+    before = len(github.requests)
+    arguments = ("merge", "--plan", str(plan), "--bundles", "bundles", "--out", "report")
+    code, output, _ = in_workflow(github, folder, *arguments, event=pull_request_event())
+    assert code == 5, output
+    return output, github.requests[before:]
+
+
+def test_the_report_templates_of_a_pull_request_are_those_of_its_base(
+    github: GitHub, repository: Path, tmp_path: Path
+) -> None:
     settings = BASE + '[report]\ntemplates = "own"\nfail_on = "new-failures"\n'
     github.file("ci-itest.toml", settings)
     github.file("own/comment.md.j2", "as it was")
@@ -152,6 +127,50 @@ def test_the_report_templates_of_a_pull_request_are_those_of_its_base(github: Gi
     code, output, _ = asked(github, repository, "plan", "--decide", "--out", "plan.json")
 
     assert code == 0, output
+    assert len(github.requests) <= 3
     plan = json.loads((repository / "plan.json").read_text())
-    assert plan["templates"] == {"comment.md.j2": "as it was"}
     assert plan["report"]["fail_on"] == "new-failures"
+    output, calls = reported(github, repository, repository / "plan.json", tmp_path / "job")
+    assert "all is well" not in (tmp_path / "job" / "report" / "summary.md").read_text()
+    assert "as it was" in (tmp_path / "job" / "report" / "comment.md").read_text(), output
+    assert len(calls) <= 12
+
+
+@pytest.mark.parametrize(
+    ("table", "base", "own"),
+    [
+        ("flaky", 'quarantine = "off"', 'quarantine = "auto"'),
+        ("history", 'store = "main.sqlite"', 'store = "/tmp/mine.sqlite"'),
+        ("bypass", 'label = "skip-integration"', 'label = "bug"'),
+        ("report", 'fail_on = "failures"', 'fail_on = "new-failures"'),
+    ],
+)
+def test_the_report_job_is_told_the_bases_tables(
+    table: str, base: str, own: str, github: GitHub, repository: Path
+) -> None:
+    github.file("ci-itest.toml", f"[{table}]\n{base}\n")
+    (repository / "ci-itest.toml").write_text(f"[{table}]\n{own}\n")
+
+    code, output, _ = asked(github, repository, "plan", "--decide", "--out", "plan.json")
+
+    assert code == 0, output
+    key, _, value = base.partition(" = ")
+    assert json.loads((repository / "plan.json").read_text())[table][key] == value.strip('"')
+
+
+def test_a_push_brings_templates_and_owners_along(github: GitHub, repository: Path) -> None:
+    write_files(
+        repository,
+        {
+            "ci-itest.toml": BASE + '[report]\ntemplates = "own"\n',
+            "own/comment.md.j2": "ours",
+            ".github/CODEOWNERS": "* @acme/all",
+        },
+    )
+
+    code, output, _ = in_workflow(github, repository, "plan", "--decide", "--out", "plan.json")
+
+    assert code == 0, output
+    plan = json.loads((repository / "plan.json").read_text())
+    assert (plan["templates"], plan["codeowners"]) == ({"comment.md.j2": "ours"}, "* @acme/all")
+    assert github.requests == []

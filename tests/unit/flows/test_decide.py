@@ -71,6 +71,7 @@ def test_the_label_with_all_its_rules_bypasses_and_says_who_and_why(github: GitH
         "alice set the label skip-integration, and all 2 changed files match docs/**, **/*.md.",
         actor="alice",
         label="skip-integration",
+        rule="bypass.label",
     )
 
 
@@ -446,6 +447,7 @@ def test_a_listed_bot_needs_no_label_for_lock_files(github: GitHub) -> None:
         "dependabot[bot] needs no label, and all 3 changed files match "
         "**/uv.lock, **/package-lock.json, **/requirements*.txt.",
         actor=BOT,
+        rule="bypass.actors",
     )
 
 
