@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -58,6 +59,28 @@ def chromium_path() -> str:
         skip_or_fail("There is no Chromium on this machine")
     assert path is not None
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a PostgreSQL server; the test is skipped, or fails, without one."""
+    from tests.helpers import postgres
+
+    folder = postgres.programs()
+    if folder is None:
+        skip_or_fail("There is no PostgreSQL server on this machine")
+    assert folder is not None
+    with postgres.server(folder) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """URL of an empty PostgreSQL database."""
+    from tests.helpers import postgres
+
+    with postgres.database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,9 @@ def _judged(run: Run, store: HistoryStore, *, repository: str, is_main: Callable
     signs = _signs(run, learned, numbered)
     told = [judgement.case for judgement in learned.folded.judgements][:MOST_SENTENCES]
     suspects = [case for case in learned.state.memory.suspects() if case in numbered]
-    past = store.failures(sorted({case for case in (*told, *suspects[:MOST_SENTENCES]) if case > 0}))
+    past = store.failures(
+        sorted({case for case in (*told, *suspects[:MOST_SENTENCES]) if case > 0}), repository=repository
+    )
     known = _Known(run, state, learned, numbered, past)
     events = known.events(signs)
     return Judged(
@@ -231,7 +233,7 @@ def known_flaky(store: HistoryStore, *, repository: str, at: str) -> tuple[Flaky
     state = store.flaky_state(repository=repository)
     numbers = {number: case for case, number in store.case_numbers(repository=repository).items()}
     names = {number: numbers[number] for number in state.memory.suspects() if number in numbers}
-    return _flaky_cases(state, names, store.failures(sorted(names)), at=at)
+    return _flaky_cases(state, names, store.failures(sorted(names), repository=repository), at=at)
 
 
 def _flaky_cases(

@@ -122,7 +122,7 @@ def new_entry(
         if state.memory.is_suspect(number):
             evidence = flaky_evidence(
                 tally=state.tallies.get(number, (0, 0)),
-                past=keeper.store.failures([number]).get(number, ()),
+                past=keeper.store.failures([number], repository=keeper.repository).get(number, ()),
                 at=keeper.at,
                 main=state.memory.main,
             )

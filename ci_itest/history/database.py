@@ -17,6 +17,11 @@ from ci_itest.history.store import DamagedHistoryError
 BUSY_SECONDS = 30.0
 """How long to wait for another process that writes; recording 100,000 cases takes it a few seconds."""
 
+POOL_SIZE = 10
+"""Connections that a process keeps; it takes as many again for a while."""
+
+_POSTGRES = ("postgresql", "postgres")
+
 WRITES = "ci_itest_writes"
 """Execution option of a connection whose transactions write."""
 
@@ -27,7 +32,9 @@ _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite
 def database_url(path_or_url: str | Path) -> URL:
     if isinstance(path_or_url, str) and "://" in path_or_url:
         try:
-            return make_url(path_or_url)
+            url = make_url(path_or_url)
+            # The driver that the extra `service` installs; SQLAlchemy's own choice is an older one.
+            return url.set(drivername="postgresql+psycopg") if url.drivername in _POSTGRES else url
         except (SQLAlchemyError, ValueError) as error:
             raise HistoryError("The history's address is no database URL.") from error
     path = Path(path_or_url).absolute()
@@ -37,13 +44,17 @@ def database_url(path_or_url: str | Path) -> URL:
         raise HistoryError(
             f"Cannot make the folder of the history {path}: {error.strerror}.", hint="Choose another `store`."
         ) from error
+    return url_of_file(path)
+
+
+def url_of_file(path: Path) -> URL:
     return URL.create("sqlite", database=str(path))
 
 
 def engine_for(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return create_engine(url)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        return create_engine(url, pool_pre_ping=True, pool_size=POOL_SIZE)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=POOL_SIZE)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

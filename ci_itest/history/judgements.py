@@ -9,37 +9,31 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from ci_itest.flaky.standing import flake_rate
 from ci_itest.flaky.state import State
-from ci_itest.history.schema import CAUSE_CODES, causes, flaky_cases, pace_changes, repository_facts
-from ci_itest.model.cases import CaseId
-from ci_itest.model.judged import Judged
+from ci_itest.history.schema import causes, flaky_cases, pace_changes, repository_facts
+from ci_itest.model.upload import Upload
 
 
-def keep(connection: Connection, judged: Judged, *, run_id: int, case_ids: Mapping[CaseId, int]) -> None:
+def keep(connection: Connection, upload: Upload, *, run_id: int, numbers: Mapping[int, int]) -> None:
     """Keep what a run's report said of its failures and of changed times.
 
     Args:
-        case_ids: The cases that are new to the history with this attempt; what is said of others is known already.
+        numbers: The cases, by place, that are new to the history with this attempt; what is said of others is known.
     """
     said = {
-        case_ids[cause.case]: {
-            "run_id": run_id,
-            "case_id": case_ids[cause.case],
-            "cause": CAUSE_CODES[cause.cause],
-            "probability": cause.probability,
-        }
-        for cause in judged.causes
-        if cause.case in case_ids
+        numbers[place]: {"run_id": run_id, "case_id": numbers[place], "cause": cause, "probability": probability}
+        for place, cause, probability in upload.causes
+        if place in numbers
     }
     changed = {
-        case_ids[slowed.case]: {
+        numbers[place]: {
             "run_id": run_id,
-            "case_id": case_ids[slowed.case],
-            "before_seconds": slowed.before_seconds,
-            "after_seconds": slowed.after_seconds,
-            "runs": slowed.runs,
+            "case_id": numbers[place],
+            "before_seconds": before,
+            "after_seconds": after,
+            "runs": run_count,
         }
-        for slowed in judged.slowed
-        if slowed.case in case_ids
+        for place, before, after, run_count in upload.slowed
+        if place in numbers
     }
     for table, rows in ((causes, said), (pace_changes, changed)):
         if rows:

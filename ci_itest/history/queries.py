@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Delete, Select, Update, case, delete, exists, func, select, update
+from sqlalchemy import Delete, Select, Update, case, delete, exists, func, literal_column, select, update
 
-from ci_itest.history.schema import OUTCOME_CODES, bypasses, cases, quarantine, repositories, results, runs, shards
+from ci_itest.history.schema import bypasses, case_days, cases, quarantine, repositories, results, runs, shards
 from ci_itest.model.cases import Outcome
 from ci_itest.model.run import Conclusion
+from ci_itest.model.upload import OUTCOME_CODES
 
 _MEASURED = (OUTCOME_CODES[Outcome.PASSED], OUTCOME_CODES[Outcome.FAILED])
 _JUDGED = (*_MEASURED, OUTCOME_CODES[Outcome.ERROR])
@@ -17,13 +18,19 @@ COMPLETE = (Conclusion.SUCCESS.value, Conclusion.FAILURE.value)
 """Conclusions of runs that miss nothing."""
 
 
-def repository(name: str) -> Select[Any]:
-    """Its number; the row is locked until the transaction ends, where the dialect locks rows."""
-    return select(repositories.c.id).where(repositories.c.name == name).with_for_update()
+def repository(name: str, *, is_locked: bool = False) -> Select[Any]:
+    """Its number.
+
+    Args:
+        is_locked: Lock the row until the transaction ends, where the dialect locks rows.
+    """
+    found = select(repositories.c.id).where(repositories.c.name == name)
+    return found.with_for_update() if is_locked else found
 
 
-def run(repository_id: int, *, ci_run_id: str, run_attempt: int) -> Select[Any]:
-    return select(runs.c.id).where(
+def run_row(repository_id: int, *, ci_run_id: str, run_attempt: int) -> Select[Any]:
+    """Our number of a recorded run, and whether more shards of it may come."""
+    return select(runs.c.id, runs.c.is_open).where(
         runs.c.repository_id == repository_id, runs.c.ci_run_id == ci_run_id, runs.c.run_attempt == run_attempt
     )
 
@@ -139,8 +146,9 @@ def runs_before(epoch_us: int) -> Delete:
     return delete(runs).where(runs.c.started_us < epoch_us)
 
 
-def cases_without_results() -> Delete:
-    return delete(cases).where(~exists(select(results.c.run_id).where(results.c.case_id == cases.c.id)))
+def cases_without_days() -> Delete:
+    """Cases that no kept day knows; a case has one as long as it has results."""
+    return delete(cases).where(cases.c.id.not_in(select(case_days.c.case_id)))
 
 
 def newest_attempts(*, repository: str, branch: str, without: str) -> Select[Any]:
@@ -182,10 +190,16 @@ def verdicts_of(run_id: int) -> Select[Any]:
 
 
 def unlearned_runs(repository_id: int, *, after: int) -> Select[Any]:
-    """Trusted runs in the order in which they were recorded, from the first that the flaky model does not know."""
+    """Trusted runs in the order in which they were recorded, from the first that the flaky model does not know.
+
+    Up to the first of which more shards may come: the model is told of each run once.
+    """
+    other = runs.alias()
+    open_ones = select(func.min(other.c.id)).where(other.c.repository_id == repository_id, other.c.is_open)
+    first_open = func.coalesce(open_ones.scalar_subquery(), 2**31 - 1)
     return (
         select(runs.c.id, runs.c.ci_run_id, runs.c.commit_sha, runs.c.branch)
-        .where(runs.c.repository_id == repository_id, runs.c.is_trusted, runs.c.id > after)
+        .where(runs.c.repository_id == repository_id, runs.c.is_trusted, runs.c.id > after, runs.c.id < first_open)
         .order_by(runs.c.id)
     )
 
@@ -225,7 +239,7 @@ def seen_on(repository_id: int, *, commit: str, branch: str, before: int) -> Sel
     )
 
 
-def failures_of(case_ids: Collection[int]) -> Select[Any]:
+def failures_of(case_ids: Collection[int], *, repository: str) -> Select[Any]:
     """Recorded failures of some cases, oldest first: case, start of the run, branch, commit, whether it recovered."""
     return (
         select(
@@ -236,7 +250,13 @@ def failures_of(case_ids: Collection[int]) -> Select[Any]:
             results.c.failed_attempts < results.c.attempts,
         )
         .join(runs, runs.c.id == results.c.run_id)
-        .where(results.c.case_id.in_(case_ids), results.c.failed_attempts > 0)
+        .join(repositories, repositories.c.id == runs.c.repository_id)
+        # Written out: a bound parameter would hide from SQLite that the index of failed results answers.
+        .where(
+            repositories.c.name == repository,
+            results.c.case_id.in_(case_ids),
+            results.c.failed_attempts > literal_column("0"),
+        )
         .order_by(runs.c.started_us, runs.c.id)
     )
 

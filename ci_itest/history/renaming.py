@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
 from ci_itest.history import queries, rows
-from ci_itest.history.schema import cases, failures, results, runs
+from ci_itest.history.rollups import DAY_US
+from ci_itest.history.schema import case_days, cases, failures, results, runs
 from ci_itest.history.schema import renames as table
 from ci_itest.model.cases import CaseId
 from ci_itest.model.history import RenamedCase
@@ -73,10 +74,18 @@ def undo(connection: Connection, repository_id: int, case: CaseId) -> bool:
     texts = (failures.c.case_id == row.case_id, failures.c.run_id <= row.last_run_id)
     connection.execute(update(failures).where(*texts).values(case_id=number))
     connection.execute(delete(results).where(moved, is_before))
+    _move_days(connection, row, number)
     connection.execute(delete(table).where(table.c.id == row.id))
     # What the old name was called before is its own affair again.
     connection.execute(update(table).where(table.c.case_id == row.case_id, table.c.id < row.id).values(case_id=number))
     return True
+
+
+def _move_days(connection: Connection, row: Any, number: int) -> None:
+    """Give back the days too, up to that of the last run with the old name: days are not divided."""
+    last = connection.scalar(select(runs.c.started_us).where(runs.c.id == row.last_run_id)) or 0
+    until = case_days.c.day <= last // DAY_US
+    connection.execute(update(case_days).where(case_days.c.case_id == row.case_id, until).values(case_id=number))
 
 
 def _number(connection: Connection, repository_id: int, case: CaseId) -> int:

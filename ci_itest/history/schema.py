@@ -1,12 +1,12 @@
 """The history's tables: one schema for SQLite and PostgreSQL.
 
-Results are narrow, since there are a thousand times more of them than of anything else: numbers only, under 40 bytes
-each on SQLite with their index and the texts of failures. Texts are kept for failures alone, compressed.
+Results are narrow, since there are a thousand times more of them than of anything else: numbers only, under 30 bytes
+each on SQLite. They are ordered by run, without an index by case and without foreign keys, which would take more time
+and room than the rows: the last results of a case are looked up in the last runs, one by one.
+Texts are kept for failures alone, compressed.
 """
 
 from __future__ import annotations
-
-from types import MappingProxyType
 
 from sqlalchemy import (
     JSON,
@@ -15,39 +15,20 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
+    String,
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
-from ci_itest.model.cases import Outcome, Verdict
-from ci_itest.model.judged import CauseKind
-
-SCHEMA = 1
+SCHEMA = 2
 """Raised by every change that an older version of ci-itest could not read."""
-
-NO_OUTCOME = 0
-OUTCOME_CODES = MappingProxyType({Outcome.PASSED: 1, Outcome.FAILED: 2, Outcome.ERROR: 3, Outcome.SKIPPED: 4})
-VERDICT_CODES = MappingProxyType(
-    {
-        Verdict.PASSED: 1,
-        Verdict.FAILED: 2,
-        Verdict.RECOVERED: 3,
-        Verdict.SKIPPED: 4,
-        Verdict.QUARANTINED: 5,
-        Verdict.MISSING: 6,
-    }
-)
-CAUSE_CODES = MappingProxyType(
-    {CauseKind.FLAKY: 1, CauseKind.CHANGE: 2, CauseKind.KNOWN: 3, CauseKind.ENVIRONMENT: 4},
-)
-"""What stands in the file for each word. Files outlive versions: a code is never given another meaning."""
 
 metadata = MetaData()
 
@@ -62,7 +43,17 @@ repositories = Table(
     "repositories",
     metadata,
     Column("id", Integer, primary_key=True),
+    # What never changes: `github:` and GitHub's number in a service, since names are given to others; else a name.
     Column("name", Text, nullable=False, unique=True),
+    # "owner/name" as it is now; "" where `name` is it.
+    Column("title", Text, nullable=False, server_default=""),
+    Column("created_us", BigInteger, nullable=False, server_default="0"),
+)
+
+migrations = Table(
+    "alembic_version",
+    metadata,
+    Column("version_num", String(32), primary_key=True),
 )
 
 cases = Table(
@@ -98,8 +89,17 @@ runs = Table(
     Column("skipped", Integer, nullable=False),
     Column("quarantined", Integer, nullable=False),
     Column("missing", Integer, nullable=False),
+    # Whether more shards of it may come, each by itself.
+    Column("is_open", Boolean, nullable=False, server_default=false()),
+    Column("event", Text, nullable=False, server_default=""),
+    # 0 for none.
+    Column("pull_request", Integer, nullable=False, server_default="0"),
+    Column("actor", Text, nullable=False, server_default=""),
+    # What is missing or doubled, notes and mass events as compressed JSON; NULL for nothing.
+    Column("details", LargeBinary, nullable=True),
     UniqueConstraint("repository_id", "ci_run_id", "run_attempt"),
     Index("runs_by_start", "repository_id", "started_us"),
+    Index("runs_by_branch", "repository_id", "branch", "started_us"),
 )
 
 shards = Table(
@@ -120,20 +120,20 @@ shards = Table(
 results = Table(
     "results",
     metadata,
-    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
-    Column("case_id", ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    # PostgreSQL pads what stands before a wider column: the widest come first.
+    # Microseconds: in milliseconds the thousands of cases that take less than half of one would take no time at all.
+    Column("setup_us", BigInteger, nullable=False),
+    Column("call_us", BigInteger, nullable=False),
+    Column("teardown_us", BigInteger, nullable=False),
+    Column("run_id", Integer, primary_key=True, autoincrement=False),
+    Column("case_id", Integer, primary_key=True, autoincrement=False),
     # Of the last attempt, as are the times.
     Column("outcome", SmallInteger, nullable=False),
     Column("verdict", SmallInteger, nullable=False),
     Column("attempts", SmallInteger, nullable=False),
     Column("failed_attempts", SmallInteger, nullable=False),
-    # Microseconds: in milliseconds the thousands of cases that take less than half of one would take no time at all.
-    Column("setup_us", BigInteger, nullable=False),
-    Column("call_us", BigInteger, nullable=False),
-    Column("teardown_us", BigInteger, nullable=False),
     # 0 where none ran the case, and in a file older than this column.
     Column("shard", SmallInteger, nullable=False, server_default="0"),
-    Index("results_by_case", "case_id", "run_id"),
     sqlite_with_rowid=False,
 )
 
@@ -152,13 +152,28 @@ failures = Table(
     Column("run_id", Integer, primary_key=True, autoincrement=False),
     Column("case_id", Integer, primary_key=True, autoincrement=False),
     Column("attempt", SmallInteger, primary_key=True, autoincrement=False),
+    # Empty once their time is over.
     Column("message", LargeBinary, nullable=False),
     Column("details", LargeBinary, nullable=False),
-    ForeignKeyConstraint(["run_id", "case_id"], ["results.run_id", "results.case_id"], ondelete="CASCADE"),
 )
 
-# What follows came later than the results above, and is made from them (quarantine and bypasses apart): a file without
-# it is given it on opening.
+# What outlives the results: one row for each case and day (days since 1970, UTC, of the runs' start).
+case_days = Table(
+    "case_days",
+    metadata,
+    Column("taken_us", BigInteger, nullable=False),
+    Column("slowest_us", BigInteger, nullable=False),
+    Column("repository_id", Integer, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("case_id", Integer, primary_key=True, autoincrement=False),
+    # In how many runs it ran to an end (passed or failed), and how many of these ended how.
+    Column("runs", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("recovered", Integer, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 flaky_pages = Table(
     "flaky_pages",
@@ -291,15 +306,81 @@ pace_changes = Table(
     Index("pace_changes_by_case", "case_id"),
 )
 
-LATER_TABLES = (
-    flaky_pages,
-    flaky_rest,
-    quarantine,
-    renames,
-    bypasses,
-    repository_facts,
-    flaky_cases,
-    causes,
-    pace_changes,
+# What a service needs beside: who sent what, who may, who did what.
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("ci_run_id", Text, primary_key=True),
+    Column("run_attempt", Integer, primary_key=True, autoincrement=False),
+    # "" for the whole run, else suite and index of a shard.
+    Column("part", Text, primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("received_us", BigInteger, nullable=False),
 )
+
+archive = Table(
+    "archive",
+    metadata,
+    # Results whose time is over, a compressed column each.
+    Column("run_id", Integer, primary_key=True, autoincrement=False),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("case_count", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Index("archive_by_repository", "repository_id"),
+)
+
+upload_keys = Table(
+    "upload_keys",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    # SHA-256 of a key of 256 random bits: it cannot be guessed, and a slow hash would gain nothing.
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("label", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("used_us", BigInteger, nullable=True),
+    Column("revoked_us", BigInteger, nullable=True),
+    Index("upload_keys_by_repository", "repository_id"),
+)
+
+used_tokens = Table(
+    "used_tokens",
+    metadata,
+    # SHA-256 of issuer and `jti`, and of the request that the token was used for.
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("used_for", LargeBinary(32), nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    Index("used_tokens_by_expiry", "expires_us"),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    # "quarantine", "release", "key-made", "key-revoked" …
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Index("audit_log_by_repository", "repository_id", "id"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    # Webhooks that are still to be sent.
+    Column("id", Integer, primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_us", BigInteger, nullable=False),
+    Index("deliveries_by_time", "next_us"),
+)
+
 PAGE_CASES = 1024

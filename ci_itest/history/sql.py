@@ -7,21 +7,32 @@ from __future__ import annotations
 
 import gc
 import struct
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, insert, inspect, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import URL, Connection, Engine, insert, select
 
 from ci_itest.errors import HistoryError
 from ci_itest.flaky.state import State
-from ci_itest.history import bypassing, judgements, learning, queries, renaming, rows, schema
-from ci_itest.history.database import WRITES, damaged, database_url, door, engine_for, give_back_space, refuse_cut_off
+from ci_itest.history import (
+    bypassing,
+    ingest,
+    judgements,
+    learning,
+    queries,
+    renaming,
+    retention,
+    rows,
+    schema,
+    upgrade,
+)
+from ci_itest.history.database import WRITES, damaged, database_url, door, engine_for, give_back_space
 from ci_itest.history.store import LAST_RUNS
 from ci_itest.model.bypass import AuditedBypass, BypassRecord
 from ci_itest.model.cases import CaseId, Verdict
@@ -36,6 +47,8 @@ class SqlHistory:
     def __init__(self, engine: Engine, *, name: str) -> None:
         self._engine = engine
         self._name = name
+        # SQLite takes one writer at a time. Threads that wait here are woken in turn; at the file they would poll.
+        self._writing = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @classmethod
     def open(cls, path_or_url: str | Path) -> Self:
@@ -50,7 +63,7 @@ class SqlHistory:
         with door(name):
             history = cls(engine_for(url), name=name)
             try:
-                history._prepare()
+                upgrade.prepare(history._engine, history._begin, name=name, backup_folder=_backup_folder(url))
             except BaseException:
                 history.close()
                 raise
@@ -64,22 +77,7 @@ class SqlHistory:
     def record(self, run: Run, *, repository: str, recorded_at: str) -> bool:
         with self.transaction(writes=True) as connection:
             repository_id = _repository_id(connection, rows.storable(repository))
-            row = rows.run_row(run, repository_id=repository_id, recorded_at=recorded_at)
-            ci_run_id = row["ci_run_id"]
-            if connection.scalar(queries.run(repository_id, ci_run_id=ci_run_id, run_attempt=run.run_attempt)):
-                return False
-            recorded = {
-                tuple(key) for key in connection.execute(queries.recorded_shards(repository_id, ci_run_id=ci_run_id))
-            }
-            part = rows.new_part(run, recorded=recorded)
-            run_id = connection.execute(insert(schema.runs).values(row).returning(schema.runs.c.id)).scalar_one()
-            _insert(connection, schema.shards, rows.shard_rows(part, run_id=run_id))
-            case_ids = _number_cases(
-                connection, (case.case for case in part.cases), repository_id=repository_id, name=self._name
-            )
-            _insert_results(connection, part, run_id=run_id, case_ids=case_ids)
-            judgements.keep(connection, run.judged, run_id=run_id, case_ids=case_ids)
-        return True
+            return ingest.ingest(connection, rows.upload_of(run), repository_id=repository_id, recorded_at=recorded_at)
 
     def timings(
         self, suite: str, *, repository: str, branches: Collection[str] | None, last_runs: int = LAST_RUNS
@@ -152,10 +150,11 @@ class SqlHistory:
             found = connection.execute(queries.named_cases(repository=rows.storable(repository)))
             return {CaseId(suite, file, name): number for number, suite, file, name in found}
 
-    def failures(self, cases: Collection[int]) -> dict[int, tuple[PastFailure, ...]]:
+    def failures(self, cases: Collection[int], *, repository: str) -> dict[int, tuple[PastFailure, ...]]:
         by_case: dict[int, list[PastFailure]] = {}
         with self.reading() as connection:
-            for case, started_us, branch, commit, is_recovered in connection.execute(queries.failures_of(cases)):
+            found = queries.failures_of(cases, repository=rows.storable(repository))
+            for case, started_us, branch, commit, is_recovered in connection.execute(found):
                 failure = PastFailure(rows.to_iso(started_us), branch, commit, bool(is_recovered))
                 by_case.setdefault(case, []).append(failure)
         return {case: tuple(failures) for case, failures in by_case.items()}
@@ -220,9 +219,8 @@ class SqlHistory:
         """
         epoch_us = rows.to_epoch(before)
         with self.transaction(writes=True) as connection:
-            count = connection.execute(queries.runs_before(epoch_us)).rowcount
+            count = retention.forget_runs(connection, epoch_us)
             if count:
-                connection.execute(queries.cases_without_results())
                 learning.drop_forgotten_cases(connection)
         if count and self._engine.dialect.name == "sqlite":
             with door(self._name):
@@ -244,7 +242,7 @@ class SqlHistory:
 
     @contextmanager
     def transaction(self, *, writes: bool) -> Iterator[Connection]:
-        with door(self._name), self._engine.connect() as connection:
+        with door(self._name), self._writing if writes else nullcontext(), self._engine.connect() as connection:
             connection.execution_options(**{WRITES: writes})
             with connection.begin():
                 yield connection
@@ -262,107 +260,17 @@ class SqlHistory:
         except (TypeError, ValueError, LookupError, OverflowError, struct.error) as error:
             raise damaged(self._name, error) from error
 
-    def _prepare(self) -> None:
-        """Make the tables where there are none, and refuse those of another schema or program."""
-        with self.reading() as connection:
-            if self._engine.dialect.name == "sqlite":
-                refuse_cut_off(connection, self._name)
-            if _is_prepared(connection, name=self._name) and not _misses_later_parts(connection):
-                return
-        with self.transaction(writes=True) as connection:
-            if not _is_prepared(connection, name=self._name):  # another process may have been first
-                schema.metadata.create_all(connection)
-                connection.execute(insert(schema.meta).values(name="schema", value=str(schema.SCHEMA)))
-            elif _misses_later_parts(connection):
-                _add_later_parts(connection)
+    def _begin(self, writes: bool) -> AbstractContextManager[Connection]:
+        return self.transaction(writes=True) if writes else self.reading()
 
 
-def _is_prepared(connection: Connection, *, name: str) -> bool:
-    """Whether our tables are there; HistoryError when those of a newer schema or of another program are."""
-    tables = inspect(connection).get_table_names()
-    if not tables:
-        return False
-    if schema.meta.name not in tables:
-        raise HistoryError(
-            f"{name} is no history of ci-itest: it holds the table {sorted(tables)[0]!r}.",
-            hint="Give the history a file or database of its own.",
-        )
-    found = int(connection.scalar(select(schema.meta.c.value).where(schema.meta.c.name == "schema")) or 0)
-    if found > schema.SCHEMA:
-        raise HistoryError(
-            f"The history {name} is of schema {found}; this version reads up to schema {schema.SCHEMA}.",
-            hint="Use the version of ci-itest that wrote it, or a newer one.",
-        )
-    if found < 1:
-        raise ValueError(f"schema {found}")
-    return True
-
-
-def _misses_later_parts(connection: Connection) -> bool:
-    """Whether the file is of a version before the flaky model, or before the pages that show it."""
-    found = inspect(connection)
-    tables = set(found.get_table_names())
-    if not tables.issuperset(table.name for table in schema.LATER_TABLES):
-        return True
-    name = schema.results.name
-    if name not in tables:
-        return False
-    has_index = any(index["name"] == schema.results_that_failed.name for index in found.get_indexes(name))
-    return not has_index or all(column["name"] != "shard" for column in found.get_columns(name))
-
-
-def _add_later_parts(connection: Connection) -> None:
-    schema.metadata.create_all(connection, tables=schema.LATER_TABLES)
-    found = inspect(connection)
-    name = schema.results.name
-    if name not in found.get_table_names():
-        return
-    if all(column["name"] != "shard" for column in found.get_columns(name)):
-        connection.exec_driver_sql("ALTER TABLE results ADD COLUMN shard SMALLINT DEFAULT 0 NOT NULL")
-    schema.results_that_failed.create(connection, checkfirst=True)
+def _backup_folder(url: URL) -> Path:
+    """Beside a SQLite file; where the process was started, for a server."""
+    return Path(url.database).parent if url.drivername == "sqlite" and url.database else Path()
 
 
 def _repository_id(connection: Connection, name: str) -> int:
-    """The repository's number, made when it is new; two recordings for it then wait for each other."""
-    found = connection.scalar(queries.repository(name))
-    if found is None:
-        with suppress(IntegrityError), connection.begin_nested():  # another recording may have been first
-            connection.execute(insert(schema.repositories).values(name=name))
-        found = connection.execute(queries.repository(name)).scalar_one()
-    return int(found)
-
-
-def _insert_results(connection: Connection, part: rows.RunPart, *, run_id: int, case_ids: Mapping[CaseId, int]) -> None:
-    # In the order of the table's key, which SQLite then only appends to; names that are stored alike have one number.
-    numbered = sorted({case_ids[case.case]: case for case in part.cases}.items(), key=itemgetter(0))
-    _insert(connection, schema.results, [rows.result_row(case, run_id=run_id, case_id=id_) for id_, case in numbered])
-    failures = [row for id_, case in numbered for row in rows.failure_rows(case, run_id=run_id, case_id=id_)]
-    _insert(connection, schema.failures, failures)
-
-
-def _number_cases(
-    connection: Connection, cases: Iterable[CaseId], *, repository_id: int, name: str
-) -> dict[CaseId, int]:
-    """The number of each case; new ones are made."""
-    digests = {case: rows.case_digest(case) for case in cases}
-    by_digest = {digest: case for case, digest in digests.items()}
-    known = _case_ids(connection, repository_id)
-    new = {digest: case for digest, case in by_digest.items() if digest not in known}
-    if new:
-        _insert(connection, schema.cases, rows.case_rows(new, repository_id=repository_id))
-        known = _case_ids(connection, repository_id)
-    if lost := by_digest.keys() - known.keys():
-        raise damaged(name, f"{len(lost)} cases cannot be read back")
-    return {case: known[digest] for case, digest in digests.items()}
-
-
-def _case_ids(connection: Connection, repository_id: int) -> dict[bytes, int]:
-    return dict(connection.execute(queries.case_ids(repository_id)).all())
-
-
-def _insert(connection: Connection, table: Any, values: Sequence[rows.Row]) -> None:
-    if values:
-        connection.execute(insert(table), values)
+    return ingest.repository_number(connection, name)
 
 
 def _add_timings(connection: Connection, attempts: Sequence[Any], *, into: dict[int, list[RunTiming]]) -> None:

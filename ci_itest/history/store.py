@@ -83,7 +83,7 @@ class HistoryStore(Protocol):
     def case_numbers(self, *, repository: str) -> dict[CaseId, int]:
         """The number of every case with a recorded result, by which the flaky model knows it."""
 
-    def failures(self, cases: Collection[int]) -> dict[int, tuple[PastFailure, ...]]:
+    def failures(self, cases: Collection[int], *, repository: str) -> dict[int, tuple[PastFailure, ...]]:
         """Recorded failures of some cases, oldest first; a case without any is not in the answer."""
 
     def quarantined(self, *, repository: str) -> tuple[QuarantineEntry, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -28,14 +27,15 @@ from tests.helpers.history import (
     started_at,
 )
 
-STORES: dict[str, Callable[[Path], HistoryStore]] = {
-    "sqlite": lambda folder: SqlHistory.open(folder / "history.sqlite"),
+STORES: dict[str, Callable[[pytest.FixtureRequest], HistoryStore]] = {
+    "sqlite": lambda request: SqlHistory.open(request.getfixturevalue("tmp_path") / "history.sqlite"),
+    "postgresql": lambda request: SqlHistory.open(request.getfixturevalue("postgres_url")),
 }
 
 
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HistoryStore]:
-    with STORES[request.param](tmp_path) as opened:
+def store(request: pytest.FixtureRequest) -> Iterator[HistoryStore]:
+    with STORES[request.param](request) as opened:
         yield opened
 
 
@@ -474,7 +474,7 @@ def test_a_renamed_case_keeps_its_results(store: HistoryStore) -> None:
     assert timings.case == NEW
     assert len(timings.runs) == 3
     assert list(numbers) == [NEW]
-    assert len(store.failures([numbers[NEW]])[numbers[NEW]]) == 1
+    assert len(store.failures([numbers[NEW]], repository=REPOSITORY)[numbers[NEW]]) == 1
     assert [(each.old, each.new) for each in store.renamed(repository=REPOSITORY)] == [(OLD, NEW)]
 
 
@@ -485,7 +485,7 @@ def test_renaming_is_undone_with_every_result_where_it_was(store: HistoryStore) 
 
     timings = {each.case: len(each.runs) for each in store.timings("main", repository=REPOSITORY, branches=None)}
     numbers = store.case_numbers(repository=REPOSITORY)
-    failures = store.failures(list(numbers.values()))
+    failures = store.failures(list(numbers.values()), repository=REPOSITORY)
     assert timings == {OLD: 2, NEW: 1}
     assert [len(failures.get(numbers[case], ())) for case in (OLD, NEW)] == [1, 0]
     assert store.renamed(repository=REPOSITORY) == ()

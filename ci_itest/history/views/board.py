@@ -11,8 +11,6 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, selec
 from ci_itest.flaky.owners import owner_of
 from ci_itest.history.rows import quarantine_entry_of
 from ci_itest.history.schema import (
-    CAUSE_CODES,
-    VERDICT_CODES,
     cases,
     causes,
     flaky_cases,
@@ -25,6 +23,7 @@ from ci_itest.history.views.repositories import Repository
 from ci_itest.model.cases import CaseId, Verdict
 from ci_itest.model.judged import CauseKind
 from ci_itest.model.quarantine import QuarantineEntry
+from ci_itest.model.upload import CAUSE_CODES, VERDICT_CODES
 
 _MOST_CASES = 2_000
 _FAILED_WITH_CAUSE = results.join(runs, runs.c.id == results.c.run_id).outerjoin(

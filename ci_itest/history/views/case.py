@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +113,7 @@ def case_view(connection: Connection, repository: Repository, case_id: int) -> C
         case_id=case_id,
         case=case,
         owner=(entry.owner if entry else "") or owner_of(case.file, repository.codeowners),
-        results=_last_results(connection, case_id),
+        results=_last_results(connection, repository.id, case_id),
         standing=_standing(connection, case_id),
         entry=entry,
         earlier=earlier,
@@ -121,8 +122,13 @@ def case_view(connection: Connection, repository: Repository, case_id: int) -> C
     )
 
 
-def _last_results(connection: Connection, case_id: int) -> tuple[PastResult, ...]:
-    found = connection.execute(_results(case_id)).all()
+def _last_results(connection: Connection, repository_id: int, case_id: int) -> tuple[PastResult, ...]:
+    found: Sequence[Any] = ()
+    # Results have no index by case: they are looked up in the last runs, most of which ran the case.
+    for runs_back in (2 * LAST_RESULTS, 20 * LAST_RESULTS):
+        found = connection.execute(_results(repository_id, case_id, runs_back=runs_back)).all()
+        if len(found) == LAST_RESULTS:
+            break
     failed = [row.run_id for row in found if row.failed_attempts][:_TEXTS]
     texts = {
         run_number: (unpacked(message), unpacked(details))
@@ -135,7 +141,14 @@ def _last_results(connection: Connection, case_id: int) -> tuple[PastResult, ...
     return tuple(_result(row, *texts.get(row.run_id, ("", ""))) for row in found)
 
 
-def _results(case_id: int) -> Select[Any]:
+def _results(repository_id: int, case_id: int, *, runs_back: int) -> Select[Any]:
+    last = (
+        select(runs.c.id)
+        .where(runs.c.repository_id == repository_id)
+        .order_by(runs.c.started_us.desc())
+        .limit(runs_back)
+        .subquery()
+    )
     return (
         select(
             results.c.run_id,
@@ -152,6 +165,7 @@ def _results(case_id: int) -> Select[Any]:
             causes.c.cause,
             causes.c.probability,
         )
+        .join(last, last.c.id == results.c.run_id)
         .join(runs, runs.c.id == results.c.run_id)
         .outerjoin(causes, (causes.c.run_id == results.c.run_id) & (causes.c.case_id == results.c.case_id))
         .where(results.c.case_id == case_id)

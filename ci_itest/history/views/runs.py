@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select, tuple_
 
 from ci_itest.history.rows import VERDICTS, unpacked
-from ci_itest.history.schema import CAUSE_CODES, VERDICT_CODES, cases, causes, failures, results, runs, shards
+from ci_itest.history.schema import cases, causes, failures, results, runs, shards
 from ci_itest.history.views.parts import TAKEN, run_seconds
 from ci_itest.model.cases import CaseId, Verdict
 from ci_itest.model.judged import CauseKind
 from ci_itest.model.run import PhaseTime
+from ci_itest.model.upload import CAUSE_CODES, VERDICT_CODES
 
 CAUSES = {code: cause for cause, code in CAUSE_CODES.items()}
 _MOST_RUNS = 20_000

@@ -58,16 +58,3 @@ def test_suspects_stand_in_a_table_as_long_as_they_are_suspected(tmp_path: Path)
     assert suspected == [(1, 1, 18, 6)]
     assert rows(path, "SELECT count(*) FROM flaky_cases") == [(0,)]
     assert rows(path, "SELECT default_branch FROM repository_facts") == [("main",)]
-
-
-def test_an_older_file_is_given_what_it_misses(tmp_path: Path) -> None:
-    path = tmp_path / "history.sqlite"
-    record(path, one_run(1, PASSED))
-    with closing(sqlite3.connect(path)) as file, file:
-        file.execute("DROP TABLE causes")
-        file.execute("DROP INDEX results_that_failed")
-
-    record(path, replace(one_run(2, FAILED), judged=JUDGED))
-
-    assert rows(path, "SELECT count(*) FROM causes") == [(1,)]
-    assert rows(path, "SELECT count(*) FROM sqlite_master WHERE name = 'results_that_failed'") == [(1,)]

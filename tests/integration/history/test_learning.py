@@ -137,18 +137,6 @@ def test_runs_of_one_commit_on_a_laptop_are_not_taken_for_repeats(tmp_path: Path
     assert all(line.code == "" for line in laptop.lines.values())
 
 
-def test_a_file_of_an_older_version_is_opened_and_learned_from(tmp_path: Path) -> None:
-    path = tmp_path / "history.sqlite"
-    record(path, *racing(9), learns=False)
-    with sqlite3.connect(path) as file:
-        for table in ("flaky_pages", "flaky_rest", "quarantine"):
-            file.execute(f"DROP TABLE {table}")
-        file.execute("ALTER TABLE results DROP COLUMN shard")
-
-    with SqlHistory.open(path) as history:
-        assert history.learn(repository=REPOSITORY, is_main=is_main) == 9
-
-
 def test_state_that_is_damaged_is_named_as_damage(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite"
     record(path, *racing(3))
@@ -177,6 +165,6 @@ def test_past_failures_are_told_with_their_branch(tmp_path: Path) -> None:
     race = number_of(path)
 
     with SqlHistory.open(path) as history:
-        failures = history.failures([race])[race]
+        failures = history.failures([race], repository=REPOSITORY)[race]
 
     assert [(failure.branch, failure.is_recovered) for failure in failures] == [("main", True), ("pull", False)]

@@ -216,7 +216,7 @@ def test_a_history_of_a_newer_schema_is_refused_and_both_are_named(tmp_path: Pat
     record(path, 1)
     query(path, "UPDATE meta SET value = '7' WHERE name = 'schema'")
 
-    with pytest.raises(HistoryError, match=r"is of schema 7; this version reads up to schema 1\.") as refused:
+    with pytest.raises(HistoryError, match=r"is of schema 7; this version reads up to schema 2\.") as refused:
         SqlHistory.open(path)
 
     assert not isinstance(refused.value, DamagedHistoryError)

@@ -13,11 +13,12 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from ci_itest.history import queries, schema
 from ci_itest.history.sql import SqlHistory
 from ci_itest.model.cases import Outcome, Verdict
+from ci_itest.model.upload import NO_OUTCOME, OUTCOME_CODES, VERDICT_CODES
 from tests.helpers.history import RECORDED_AT, REPOSITORY, result, run
 
 STATEMENTS: dict[str, Select[tuple[object, ...]] | Delete | Update] = {
     "repository": queries.repository(REPOSITORY),
-    "run": queries.run(1, ci_run_id="1", run_attempt=1),
+    "run_row": queries.run_row(1, ci_run_id="1", run_attempt=1),
     "recorded_shards": queries.recorded_shards(1, ci_run_id="1"),
     "case_ids": queries.case_ids(1),
     "suite_cases": queries.suite_cases("main", repository=REPOSITORY),
@@ -29,7 +30,7 @@ STATEMENTS: dict[str, Select[tuple[object, ...]] | Delete | Update] = {
     "newest_attempts": queries.newest_attempts(repository=REPOSITORY, branch="main", without="7"),
     "verdicts_of": queries.verdicts_of(1),
     "runs_before": queries.runs_before(1),
-    "cases_without_results": queries.cases_without_results(),
+    "cases_without_days": queries.cases_without_days(),
     "named_cases": queries.named_cases(repository="acme/shop"),
     "unlearned_runs": queries.unlearned_runs(1, after=0),
     "outcomes": queries.outcomes(1),
@@ -39,7 +40,7 @@ STATEMENTS: dict[str, Select[tuple[object, ...]] | Delete | Update] = {
     "bypass": queries.bypass(1, "7", 1),
     "newest_bypasses": queries.newest_bypasses(1, 10),
     "branch_runs": queries.branch_runs(1, branches=["main"], since_us=7),
-    "failures_of": queries.failures_of([1, 2]),
+    "failures_of": queries.failures_of([1, 2], repository=REPOSITORY),
 }
 
 
@@ -62,7 +63,16 @@ def test_every_public_query_is_among_those_checked() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["run", "recorded_shards", "last_runs", "measured", "shards_of", "newest_runs", "newest_bypasses", "branch_runs"],
+    [
+        "run_row",
+        "recorded_shards",
+        "last_runs",
+        "measured",
+        "shards_of",
+        "newest_runs",
+        "newest_bypasses",
+        "branch_runs",
+    ],
 )
 def test_what_is_asked_of_a_long_history_is_found_by_index(tmp_path: Path, name: str) -> None:
     path = tmp_path / "history.sqlite"
@@ -80,8 +90,8 @@ def test_what_is_asked_of_a_long_history_is_found_by_index(tmp_path: Path, name:
 
 
 def test_a_code_in_the_file_keeps_its_meaning_from_version_to_version() -> None:
-    assert dict(schema.OUTCOME_CODES) == {Outcome.PASSED: 1, Outcome.FAILED: 2, Outcome.ERROR: 3, Outcome.SKIPPED: 4}
-    assert dict(schema.VERDICT_CODES) == {
+    assert dict(OUTCOME_CODES) == {Outcome.PASSED: 1, Outcome.FAILED: 2, Outcome.ERROR: 3, Outcome.SKIPPED: 4}
+    assert dict(VERDICT_CODES) == {
         Verdict.PASSED: 1,
         Verdict.FAILED: 2,
         Verdict.RECOVERED: 3,
@@ -92,10 +102,10 @@ def test_a_code_in_the_file_keeps_its_meaning_from_version_to_version() -> None:
 
 
 def test_every_outcome_and_verdict_has_a_code_of_its_own() -> None:
-    assert set(schema.OUTCOME_CODES) == set(Outcome)
-    assert set(schema.VERDICT_CODES) == set(Verdict)
-    assert len(set(schema.OUTCOME_CODES.values()) | {schema.NO_OUTCOME}) == len(Outcome) + 1
-    assert len(set(schema.VERDICT_CODES.values())) == len(Verdict)
+    assert set(OUTCOME_CODES) == set(Outcome)
+    assert set(VERDICT_CODES) == set(Verdict)
+    assert len(set(OUTCOME_CODES.values()) | {NO_OUTCOME}) == len(Outcome) + 1
+    assert len(set(VERDICT_CODES.values())) == len(Verdict)
 
 
 def test_every_verdict_has_a_column_in_the_runs() -> None:
