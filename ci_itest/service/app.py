@@ -6,18 +6,17 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ci_itest import __version__
 from ci_itest.history.sql import SqlHistory
 from ci_itest.service import api, health, pages
+from ci_itest.service.pages import trouble
 from ci_itest.service.settings import ServiceSettings, from_environment
 from ci_itest.service.state import Service
-
-STATIC = Path(__file__).resolve().parent / "static"
 
 
 def create_app(settings: ServiceSettings, *, clock: Callable[[], float] = time.time) -> FastAPI:
@@ -45,7 +44,8 @@ def create_app(settings: ServiceSettings, *, clock: Callable[[], float] = time.t
     app.include_router(health.router)
     app.include_router(api.router)
     app.include_router(pages.router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_exception_handler(StarletteHTTPException, trouble.show_refusal)
+    app.add_exception_handler(RequestValidationError, trouble.show_misfit)
     return app
 
 

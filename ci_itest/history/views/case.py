@@ -19,7 +19,7 @@ from ci_itest.model.judged import CauseKind
 from ci_itest.model.quarantine import QuarantineEntry
 
 LAST_RESULTS = 200
-_TEXTS = 20
+_TEXTS = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """When the demonstration's runs start, on which branch and code, and what is broken in them.
 
 The proportions are those of real suites: four in ten runs are of the default branch, as many of pull requests, a red
-run is started again three times in ten; one commit in twelve of the default branch and one in four of a pull request
-breaks some cases, and three runs in a hundred meet an outage.
+run is started again three times in ten; one commit in twenty of the default branch and one in six of a pull request
+breaks some cases, and two runs in a hundred meet an outage.
 """
 
 from __future__ import annotations
@@ -34,8 +34,16 @@ _PULLS = (
     "tax-rules",
     "newsletter-opt-out",
     "rate-limits",
+    "click-and-collect",
+    "vat-ids",
+    "invoice-numbers",
+    "cart-sharing",
+    "price-history",
+    "webhook-signatures",
+    "soft-deletes",
+    "faster-login",
 )
-_RUNS_A_DAY = 9
+_RUNS_A_DAY = 11
 _AGAIN = 0.3
 
 
@@ -85,7 +93,7 @@ def _runs(random: Random, suite: Sequence[DemoCase], count: int) -> Iterator[Sch
         if random.random() < 0.45:
             main_commits += 1
             broken, left = main_broken
-            if not left and random.random() < 0.08:
+            if not left and random.random() < 0.05:
                 broken, left = _some_of_a_file(random, suite, most=3), random.randint(1, 3)
             main_broken = (broken, left - 1) if left else (frozenset(), 0)
             run = Scheduled(number, 1, MAIN, _commit(MAIN, main_commits), never, 0.0, main_broken[0])
@@ -94,11 +102,11 @@ def _runs(random: Random, suite: Sequence[DemoCase], count: int) -> Iterator[Sch
             pull.commits += 1
             if pull.broken:
                 pull.broken = frozenset() if random.random() < 0.8 else pull.broken
-            elif random.random() < 0.22:
+            elif random.random() < 0.18:
                 pull.broken = _some_of_a_file(random, suite, most=8)
             broken = pull.broken | main_broken[0]
             run = Scheduled(number, 1, pull.branch, _commit(pull.branch, pull.commits), never, 0.0, broken)
-        if random.random() < 0.03:
+        if random.random() < 0.02:
             run = replace(run, outage=random.randint(1, SHARD_COUNT))
         yield run
         made += 1
@@ -109,9 +117,9 @@ def _runs(random: Random, suite: Sequence[DemoCase], count: int) -> Iterator[Sch
 
 
 def _next_pull(random: Random, waiting: list[_Pull], opened: list[_Pull]) -> _Pull:
-    if waiting and (not opened or random.random() < 0.3):
+    if waiting and (not opened or random.random() < 0.34):
         opened.append(waiting.pop(0))
-        if len(opened) > 6:
+        if len(opened) > 5:
             opened.pop(0)
     return random.choice(opened)
 
