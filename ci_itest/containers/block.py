@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ci_itest.containers.owner import PREFIX, Owner
 
 SERVICE_LABEL = f"{PREFIX}service"
+COMPOSE_NUMBER_LABEL = "com.docker.compose.container-number"
 _BLOCK_LABEL = f"{PREFIX}block"
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")

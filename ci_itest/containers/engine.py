@@ -52,11 +52,13 @@ class Image:
     Attributes:
         id: Content address of its configuration, `sha256:…`.
         digest: Content address by which a registry serves it, `sha256:…`; "" for an image that was never there.
+        ports: TCP ports that it exposes, the lowest first.
     """
 
     id: str
     digest: str
     architecture: str = ""
+    ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,10 @@ class Engine:
                 found = self._api.inspect_image(name)  # type: ignore[no-untyped-call]
             except docker.errors.NotFound:
                 return None
-        return Image(found["Id"], _digest(found.get("RepoDigests") or (), of=name), found.get("Architecture", ""))
+        digest = _digest(found.get("RepoDigests") or (), of=name)
+        exposed = (found.get("Config") or {}).get("ExposedPorts") or {}
+        ports = sorted(int(port.partition("/")[0]) for port in exposed if port.endswith("/tcp"))
+        return Image(found["Id"], digest, found.get("Architecture", ""), tuple(ports))
 
     def pull(self, name: str, *, progress: Callable[[str], None]) -> None:
         """Fetch an image from its registry.

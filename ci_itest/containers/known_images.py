@@ -39,6 +39,9 @@ class KnownImage:
         options: Option of the command, to the credential that follows it.
         tmpfs: Data folders, kept in memory.
         ports: Further ports by name, as `{smtp_port}` in the address.
+        network_port: Where containers of its network are served, where that is not `port`; else 0.
+        unset: Credentials that the image takes by itself where its variables are not set (in a Compose file);
+            `{user}` in one stands for another credential.
     """
 
     name: str
@@ -52,6 +55,8 @@ class KnownImage:
     command: tuple[str, ...] = ()
     tmpfs: tuple[str, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
+    network_port: int = 0
+    unset: Mapping[str, str] = field(default_factory=dict)
 
 
 def known_image(image: str) -> KnownImage | None:
@@ -78,6 +83,7 @@ KNOWN_IMAGES = (
             "PGDATA": "/pgdata",
         },
         credentials={"user": "POSTGRES_USER", "password": "POSTGRES_PASSWORD", "database": "POSTGRES_DB"},
+        unset={"user": "postgres", "database": "{user}"},
         command=("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"),
         tmpfs=("/pgdata",),
     ),
@@ -99,6 +105,7 @@ KNOWN_IMAGES = (
             "database": "MYSQL_DATABASE",
             "root_password": "MYSQL_ROOT_PASSWORD",
         },
+        unset={"user": "root", "password": "{root_password}", "database": ""},
         command=(
             "--skip-log-bin",
             "--sync-binlog=0",
@@ -125,6 +132,7 @@ KNOWN_IMAGES = (
             "database": "MARIADB_DATABASE",
             "root_password": "MARIADB_ROOT_PASSWORD",
         },
+        unset={"user": "root", "password": "{root_password}", "database": ""},
         command=(
             "--skip-log-bin",
             "--sync-binlog=0",
@@ -163,6 +171,7 @@ KNOWN_IMAGES = (
         url="amqp://{login}{host}:{port}",
         environment={"RABBITMQ_DEFAULT_USER": USER, "RABBITMQ_DEFAULT_PASS": PASSWORD},
         credentials={"user": "RABBITMQ_DEFAULT_USER", "password": "RABBITMQ_DEFAULT_PASS"},
+        unset={"user": "guest", "password": "guest"},
         tmpfs=("/var/lib/rabbitmq",),
     ),
     KnownImage(
@@ -181,6 +190,7 @@ KNOWN_IMAGES = (
         port=9092,
         protocol="kafka",
         url="{host}:{port}",
+        network_port=19092,
         # One node that is broker and controller. Any KAFKA_ variable replaces the image's whole default file.
         environment={
             "KAFKA_NODE_ID": "1",
@@ -266,6 +276,7 @@ KNOWN_IMAGES = (
         url="http://{host}:{port}",
         environment={"MINIO_ROOT_USER": USER, "MINIO_ROOT_PASSWORD": PASSWORD},
         credentials={"user": "MINIO_ROOT_USER", "password": "MINIO_ROOT_PASSWORD"},
+        unset={"user": "minioadmin", "password": "minioadmin"},
         command=("server", "/data"),
         tmpfs=("/data",),
     ),

@@ -145,7 +145,7 @@ class Launcher:
         log = "\n".join(f"    {line}" for line in lines)
         return ServiceError(
             self.mask(
-                f"Service {spec.name} ({spec.image}) {what}.\n"
+                f"{spec.title} ({spec.image}) {what}.\n"
                 f"  waited for: {check_words(spec.ready)}\n"
                 f"  last seen: {last_seen}\n"
                 f"  its last log lines:\n{log}"

@@ -66,6 +66,7 @@ def _spec(name: str, settings: ServiceSettings) -> ServiceSpec:
         ports=preset.ports,
         cpus=settings.cpus,
         memory_bytes=settings.memory,
+        network_port=preset.network_port,
     )
 
 

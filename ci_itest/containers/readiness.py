@@ -47,6 +47,8 @@ def check_words(check: ReadyCheck) -> str:
         return _QUESTIONS[check.value][0]
     return {
         "http": f"GET {check.value} answers below 400",
+        "answers": f"GET {check.value} answers below 500",
+        "started": "the container runs",
         "port": "the port is served",
         "command": f"`{check.value}` ends with 0 in the container",
         "log": f"the log has /{check.value}/",
@@ -67,8 +69,12 @@ def probe_for(spec: ServiceSpec, *, engine: Engine, container: str, host: str, p
             return protocol_probe(spec.ready.value, target)
         case "http":
             return _asking(http.answers(spec.ready.value), target)
+        case "answers":
+            return _asking(http.answers(spec.ready.value, below=500), target)
         case "port":
             return _asking(_is_served, target)
+        case "started":
+            return lambda: ""
         case "command":
             return _CommandProbe(engine, container, spec.ready.value)
         case "log":

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from ci_itest.containers.block import SERVICE_LABEL, Block
+from ci_itest.containers.block import COMPOSE_NUMBER_LABEL, SERVICE_LABEL, Block
 from ci_itest.containers.engine import Engine, Held
 from ci_itest.containers.service_logs import write_log
 from ci_itest.errors import EngineError
@@ -26,7 +26,7 @@ def remove_block(block: Block, *, engine: Engine, log_directory: Path, mask: Mas
     """
     troubles: list[str] = []
     containers = _listed(partial(engine.containers, (block.selector,)), troubles)
-    _each_at_once(partial(_keep_log_and_remove, engine, log_directory, mask), containers, troubles)
+    _each_at_once(partial(keep_log_and_remove, engine, log_directory, mask), containers, troubles)
     for network in _listed(partial(engine.networks, (block.selector,)), troubles):
         _each_at_once(partial(_remove_network, engine), (network,), troubles)
     volumes = _listed(partial(engine.volumes, (block.selector,)), troubles)
@@ -52,10 +52,13 @@ def _each_at_once(act: Callable[[Held], None], held: Iterable[Held], troubles: l
                 raise error
 
 
-def _keep_log_and_remove(engine: Engine, log_directory: Path, mask: Masker, container: Held) -> None:
+def keep_log_and_remove(engine: Engine, log_directory: Path, mask: Masker, container: Held) -> None:
+    """Write a container's log to a file named after its service, then remove it, whatever became of the log."""
     try:
         log_directory.mkdir(parents=True, exist_ok=True)
         name = container.labels[SERVICE_LABEL]
+        number = container.labels.get(COMPOSE_NUMBER_LABEL, "1")
+        name = name if number == "1" else f"{name}-{number}"
         write_log(engine.log_lines(container.id, timestamps=True), log_directory / f"{name}.log", mask=mask)
     finally:
         engine.remove_container(container.id)

@@ -16,10 +16,10 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from ci_itest.containers.block import Block
-from ci_itest.containers.engine import ContainerState, Engine, Executed
+from ci_itest.containers.block import SERVICE_LABEL, Block
+from ci_itest.containers.engine import ContainerState, Engine, Executed, Held
 from ci_itest.containers.gate import Cancelled, Gate
 from ci_itest.containers.guard import Guard, guarding
 from ci_itest.containers.images import ensure_image
@@ -27,7 +27,7 @@ from ci_itest.containers.interrupts import interrupts_held
 from ci_itest.containers.launch import LOG_LINES, Launched, Launcher, exit_words
 from ci_itest.containers.owner import Owner
 from ci_itest.containers.presets import service_url
-from ci_itest.containers.removal import remove_block
+from ci_itest.containers.removal import keep_log_and_remove, remove_block
 from ci_itest.errors import EngineError, ServiceError
 from ci_itest.masking import Masker
 from ci_itest.model.services import Endpoint, ServiceSpec
@@ -55,26 +55,34 @@ class ServiceEvent:
 
 
 class RunningServices:
-    """The services of a shard while they are up; made by `running`.
+    """The services of a shard while they are up; made by `running`. May be used from many threads.
 
     Attributes:
-        endpoints: By service, in the order of the settings.
+        endpoints: By service, in the order of the settings; those of a Compose file after them.
+        inside: The same as containers on their network reach them: by name, on the port inside.
         network: The engine's id of the network they share.
     """
 
     def __init__(
         self,
-        endpoints: Mapping[str, Endpoint],
+        up: Sequence[UpService],
         *,
-        containers: Mapping[str, str],
         network: str,
+        launch: Callable[[ServiceSpec, str], UpService],
+        fetch: Callable[[str, str], str],
         engine: Engine,
+        log_directory: Path,
         mask: Masker,
     ) -> None:
-        self.endpoints = MappingProxyType(dict(endpoints))
+        self.endpoints = MappingProxyType({one.endpoint.name: one.endpoint for one in up})
+        self.inside = MappingProxyType({one.inside.name: one.inside for one in up})
         self.network = network
-        self._containers = dict(containers)
+        self._containers = {one.endpoint.name: one.container for one in up}
+        self._finished = frozenset(one.endpoint.name for one in up if one.is_finished)
+        self._launch = launch
+        self._fetch = fetch
         self._engine = engine
+        self._log_directory = log_directory
         self._mask = mask
 
     @property
@@ -82,9 +90,41 @@ class RunningServices:
         """The engine's id of each service's container."""
         return MappingProxyType(self._containers)
 
+    def start(self, spec: ServiceSpec, *, image: str = "") -> UpService:
+        """Start one more container beside the services and wait until it serves; it goes when they go.
+
+        Args:
+            image: What to start it from, which the engine holds; "" for what the spec names, from wherever it is.
+
+        Raises:
+            ServiceError: As from `running`.
+        """
+        up = self._launch(spec, image)
+        self._containers[spec.name] = up.container
+        return up
+
+    def image(self, name: str, *, of: str) -> str:
+        """The name to start an image by, which the engine holds afterwards; EngineError when it is not to be had.
+
+        Args:
+            of: Whose image it is, for the progress.
+        """
+        return self._fetch(of, name)
+
+    def exposed_ports(self, image: str) -> tuple[int, ...]:
+        """TCP ports that an image on the engine exposes."""
+        found = self._engine.image(image)
+        return found.ports if found else ()
+
+    def stop(self, name: str) -> None:
+        """Remove what `start` started, its log written as at the end."""
+        keep_log_and_remove(
+            self._engine, self._log_directory, self._mask, Held(self._containers.pop(name), {SERVICE_LABEL: name})
+        )
+
     def dead(self) -> tuple[str, ...]:
         """Services that have ended since they were ready: "redis exited with exit code 1 at 12:03:04 UTC"."""
-        return tuple(words for name in self.endpoints if (words := self._death(name)))
+        return tuple(words for name in self._containers if name not in self._finished and (words := self._death(name)))
 
     def log_tail(self, name: str, *, lines: int = LOG_LINES) -> str:
         """The last lines of a service's log, masked."""
@@ -102,6 +142,35 @@ class RunningServices:
         return "" if state.is_running else f"{name} exited {exit_words(state)}{_time_words(state)}"
 
 
+@dataclass(frozen=True, slots=True)
+class UpService:
+    """A service that serves.
+
+    Attributes:
+        endpoint: As this machine reaches it.
+        inside: As containers on its network reach it.
+        is_finished: Whether it had something to do and has done it (a one-shot service of a Compose file).
+    """
+
+    container: str
+    endpoint: Endpoint
+    inside: Endpoint
+    is_finished: bool = False
+
+
+class Composition(Protocol):
+    """Services that somebody else describes and starts, beside ours on the same network."""
+
+    def up(self, launcher: Launcher, *, network: str, mirror: str, tell: Callable[..., None]) -> Sequence[UpService]:
+        """Start them all and wait until they serve; `tell` gets name, state and detail of each.
+
+        Raises:
+            ServiceError: One of them does not, or what describes them is wrong.
+            Cancelled: The gate was closed meanwhile.
+        """
+        ...
+
+
 @contextmanager
 def running(
     specs: Sequence[ServiceSpec],
@@ -113,6 +182,7 @@ def running(
     report: Callable[[ServiceEvent], None],
     mask: Masker,
     guard: Guard | None = None,
+    composition: Composition | None = None,
 ) -> Iterator[RunningServices]:
     """Services that are ready inside the block and gone after it, however it is left.
 
@@ -124,6 +194,7 @@ def running(
         mirror: Registry that mirrors Docker Hub; "" for Docker Hub itself.
         report: Told of progress, one event at a time though from several threads.
         guard: Removes everything when this process dies; None for one of its own.
+        composition: Further services, of a Compose file.
 
     Raises:
         ServiceError: A service ended before it was ready, or was not ready in time, or its image is not to be had.
@@ -131,13 +202,21 @@ def running(
     """
     block, gate = Block.of(owner), Gate()
     teller = _Teller(report, gate=gate, mask=mask)
-    start = _Start(
-        Launcher(engine=engine, block=block, gate=gate, mask=mask), tell=teller.tell, specs=specs, mirror=mirror
-    )
+    launcher = Launcher(engine=engine, block=block, gate=gate, mask=mask)
+    start = _Start(launcher, tell=teller.tell, specs=specs, mirror=mirror, composition=composition)
     with nullcontext(guard) if guard else guarding(engine.environment) as own:
         own.cover(block.selector)
         try:
-            yield start.all_ready()
+            up, network = start.all_ready()
+            yield RunningServices(
+                up,
+                network=network,
+                launch=start.one,
+                fetch=start.image,
+                engine=engine,
+                log_directory=log_directory,
+                mask=mask,
+            )
         finally:
             with interrupts_held():
                 gate.close()
@@ -176,59 +255,73 @@ class _Start:
     """One start of all services."""
 
     def __init__(
-        self, launcher: Launcher, *, tell: Callable[..., None], specs: Sequence[ServiceSpec], mirror: str
+        self,
+        launcher: Launcher,
+        *,
+        tell: Callable[..., None],
+        specs: Sequence[ServiceSpec],
+        mirror: str,
+        composition: Composition | None,
     ) -> None:
         self._launcher = launcher
         self._tell = tell
         self._specs = tuple(specs)
         self._mirror = mirror
         self._network: Future[str] = Future()
-        self._launched: dict[str, Future[Launched]] = {spec.name: Future() for spec in self._specs}
-        self._endpoints: dict[str, Endpoint] = {}
+        self._composition = composition
+        self._composed: Future[Sequence[UpService]] = Future()
+        self._up: dict[str, Future[UpService]] = {spec.name: Future() for spec in self._specs}
 
-    def all_ready(self) -> RunningServices:
-        """All services, once each is ready; the first failure as soon as there is one."""
+    def all_ready(self) -> tuple[Sequence[UpService], str]:
+        """All services, once each is ready, and their network; the first failure as soon as there is one."""
         _in_thread(self._network, self._create_network)
+        _in_thread(self._composed, self._compose)
         for spec in self._specs:
-            _in_thread(self._launched[spec.name], partial(self._bring_up, spec))
-        outcomes: list[Future[Any]] = [self._network, *self._launched.values()]
+            _in_thread(self._up[spec.name], partial(self.one, spec, ""))
+        outcomes: list[Future[Any]] = [self._network, self._composed, *self._up.values()]
         wait(outcomes, return_when=FIRST_EXCEPTION)
         _raise_first_failure(outcomes)
-        return RunningServices(
-            {spec.name: self._endpoints[spec.name] for spec in self._specs},
-            containers={name: launched.result().container for name, launched in self._launched.items()},
-            network=self._network.result(),
-            engine=self._launcher.engine,
-            mask=self._launcher.mask,
-        )
+        return [*(up.result() for up in self._up.values()), *self._composed.result()], self._network.result()
+
+    def _compose(self) -> Sequence[UpService]:
+        if self._composition is None:
+            return ()
+        self._await([self._network])
+        network = self._launcher.block.name
+        return self._composition.up(self._launcher, network=network, mirror=self._mirror, tell=self._tell)
 
     def _create_network(self) -> str:
         with self._launcher.gate.entered():
             block = self._launcher.block
             return self._launcher.engine.create_network(block.name, labels=block.labels)
 
-    def _bring_up(self, spec: ServiceSpec) -> Launched:
+    def one(self, spec: ServiceSpec, image: str) -> UpService:
+        """A service, once it is ready; from an image that is there already, or from the one it names."""
         try:
-            return self._launch(spec)
+            return self._launch(spec, image)
         except EngineError as error:
             self._tell(spec.name, FAILED, error.message)
             raise ServiceError(
-                self._launcher.mask(f"Service {spec.name} ({spec.image}): {error.message}"), hint=error.hint
+                self._launcher.mask(f"{spec.title} ({spec.image}): {error.message}"), hint=error.hint
             ) from error
         except ServiceError as error:
             self._tell(spec.name, FAILED, error.message.partition("\n")[0])
             raise
 
-    def _launch(self, spec: ServiceSpec) -> Launched:
-        image = ensure_image(
-            spec.image, engine=self._launcher.engine, mirror=self._mirror, note=partial(self._note_pull, spec.name)
-        )
-        self._await([self._network, *(self._launched[name] for name in spec.needs)])
+    def _launch(self, spec: ServiceSpec, image: str) -> UpService:
+        image = image or self.image(spec.name, spec.image)
+        self._await([self._network, *(self._up[name] for name in spec.needs)])
         self._tell(spec.name, STARTING)
         launched = self._launcher.launch(spec, image=image, network=self._network.result())
-        self._endpoints[spec.name] = self._endpoint(spec, launched, image=image)
+        found = self._launcher.engine.image(image)
+        up = up_service(spec, launched, host=self._launcher.engine.host, digest=found.digest if found else "")
         self._tell(spec.name, READY)
-        return launched
+        return up
+
+    def image(self, service: str, name: str) -> str:
+        """What to start a service's image by, on the engine now."""
+        note = partial(self._note_pull, service)
+        return ensure_image(name, engine=self._launcher.engine, mirror=self._mirror, note=note)
 
     def _note_pull(self, service: str, words: str) -> None:
         self._launcher.gate.check()
@@ -241,22 +334,29 @@ class _Start:
         if any(future.exception() for future in needed):
             raise Cancelled
 
-    def _endpoint(self, spec: ServiceSpec, launched: Launched, *, image: str) -> Endpoint:
-        engine = self._launcher.engine
-        port = launched.ports.get(spec.port, 0)
-        ports = {name: launched.ports[inside] for name, inside in spec.ports.items()}
-        found = engine.image(image)
+
+def up_service(spec: ServiceSpec, launched: Launched, *, host: str, digest: str) -> UpService:
+    """Where a service is reached from this machine, and from its network."""
+
+    def endpoint(host: str, port: int, ports: Mapping[str, int]) -> Endpoint:
         return Endpoint(
             name=spec.name,
-            host=engine.host,
+            host=host,
             port=port,
-            url=service_url(spec, host=engine.host, port=port, ports=ports),
+            url=service_url(spec, host=host, port=port, ports=ports),
             credentials=spec.credentials,
             image=spec.image,
-            digest=found.digest if found else "",
+            digest=digest,
             ready_seconds=launched.seconds,
             ports=ports,
         )
+
+    published = {name: launched.ports[inside] for name, inside in spec.ports.items()}
+    return UpService(
+        launched.container,
+        endpoint(host, launched.ports.get(spec.port, 0), published),
+        endpoint(spec.name, spec.network_port or spec.port, spec.ports),
+    )
 
 
 def _in_thread(outcome: Future[_Outcome], work: Callable[[], _Outcome]) -> None:

@@ -1,4 +1,4 @@
-"""The user's own commands around the tests: `[[prepare]]` steps and the `[app]`."""
+"""The user's own commands around the tests, and their logs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ci_itest import process
-from ci_itest.errors import AppError, PrepareError
+from ci_itest.errors import PrepareError
 from ci_itest.masking import Masker
-from ci_itest.model.settings import AppSettings, PrepareSettings
-from ci_itest.waiting import DeadlinePassed, wait_until
+from ci_itest.model.settings import PrepareSettings
 
 LOOPBACK = "127.0.0.1"
 SHOWN_LINES = 20
@@ -40,17 +40,25 @@ class Log:
 
 
 @contextlib.contextmanager
-def log_file(path: Path, *, mask: Masker) -> Iterator[Log]:
-    """A log that is written line by line, so that a kill loses none that came before it."""
+def log_file(path: Path, *, mask: Masker, stamped: bool = False) -> Iterator[Log]:
+    """A log that is written line by line, so that a kill loses none that came before it.
+
+    Args:
+        stamped: Each line begins with its time, as those of services do.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as file:
 
         def write(text: str) -> None:
             # A child's last lines can arrive while the log is being closed.
             with contextlib.suppress(ValueError):
-                file.write(mask(text) + "\n")
+                file.write(f"{_stamp() if stamped else ''}{mask(text)}\n")
 
         yield Log(write)
+
+
+def _stamp() -> str:
+    return f"{datetime.now(UTC).isoformat(timespec='microseconds').removesuffix('+00:00')}Z "
 
 
 def prepare(step: PrepareSettings, *, directory: Path, environment: Mapping[str, str], log: Log) -> None:
@@ -64,39 +72,6 @@ def prepare(step: PrepareSettings, *, directory: Path, environment: Mapping[str,
         raise PrepareError(f"`{step.run}` ended with code {ended.exit_code}. Its last lines:\n{log.last_lines}")
 
 
-@contextlib.contextmanager
-def app_running(
-    app: AppSettings, *, port: int, directory: Path, environment: Mapping[str, str], log: Log
-) -> Iterator[None]:
-    """The team's own server on a port of loopback, warmed up; ended when the block is left.
-
-    Raises:
-        AppError: It ended before its warm-up path answered, or did not answer in time, with its last lines.
-    """
-    command = app.run.replace("{port}", str(port))
-    with process.started(
-        command, directory=directory, environment=environment, line=log.line, grace_seconds=2.0
-    ) as child:
-
-        def check() -> str:
-            if child.exit_code is not None:
-                raise AppError(
-                    f"The app ended with code {child.exit_code} before {app.warmup} answered. "
-                    f"Its last lines:\n{log.last_lines}"
-                )
-            return _what_answers(f"http://{LOOPBACK}:{port}{app.warmup}")
-
-        try:
-            wait_until(check, within_seconds=app.warmup_timeout)
-        except DeadlinePassed as passed:
-            raise AppError(
-                f"The app did not answer {app.warmup} within {app.warmup_timeout:g} s; last seen: {passed.last_seen}. "
-                f"Its last lines:\n{log.last_lines}",
-                hint="Raise [app] warmup_timeout, or look at app.log in the bundle.",
-            ) from passed
-        yield
-
-
 def free_port() -> int:
     """A port of loopback that nobody listens on now."""
     with socket.socket() as probe:
@@ -105,7 +80,7 @@ def free_port() -> int:
         return port
 
 
-def _what_answers(url: str) -> str:
+def what_answers(url: str) -> str:
     """ "" when the URL answers below 500, else what came instead."""
     # Never through a proxy of the environment: the app is on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

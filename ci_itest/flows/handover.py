@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ci_itest.config.templates import APP
 from ci_itest.errors import ServiceError
 from ci_itest.model.handover import HANDOVER_VARIABLE, Handover
 from ci_itest.model.settings import SuiteSettings
@@ -19,21 +20,27 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def handed_over(
-    services: RunningServices | None, *, settings: SuiteSettings, root: Path, app_url: str
+    services: RunningServices | None,
+    *,
+    settings: SuiteSettings,
+    root: Path,
+    app_urls: Mapping[str, str],
+    prepared: Mapping[str, str],
 ) -> Iterator[dict[str, str]]:
     """The variable that names the document, which is there inside the block.
 
     Args:
-        services: After `[[prepare]]` and before the app, so that no one has used what prepare left.
-        app_url: Address of the team's own server, "" for none.
+        app_urls: Addresses of the team's own servers; of several, the first is `app`.
+        prepared: What `prepared_copies` made.
     """
     document = Handover(
         settings,
         str(root),
         endpoints=tuple(services.endpoints.values()) if services else (),
         containers=dict(services.containers) if services else {},
-        app_url=app_url,
-        prepared=_prepared(services) if services and app_url else {},
+        app_url=app_urls.get(APP) or next(iter(app_urls.values()), ""),
+        app_urls=dict(app_urls),
+        prepared=dict(prepared),
     )
     with tempfile.TemporaryDirectory(prefix="ci-itest-") as folder:
         file = Path(folder) / "services.json"
@@ -41,8 +48,11 @@ def handed_over(
         yield {HANDOVER_VARIABLE: str(file)}
 
 
-def _prepared(services: RunningServices) -> dict[str, str]:
-    """A copy of each PostgreSQL service's main database; a service that gives none is used as it is."""
+def prepared_copies(services: RunningServices) -> dict[str, str]:
+    """A copy of each PostgreSQL service's main database; a service that gives none is used as it is.
+
+    To be made after `[[prepare]]` and before the apps, so that no one has used what prepare left.
+    """
     from ci_itest.containers.resets import kept_copy
 
     copies = {}

@@ -17,11 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci_itest import __version__
-from ci_itest.config.templates import APP, endpoint_values, fill, names_in
+from ci_itest.config.templates import names_in
+from ci_itest.containers.guard import guarding
 from ci_itest.errors import AppError, BuildError, CiItestError, ExitCode, PrepareError, ServiceError
+from ci_itest.flows.app_images import BuiltImages, building
+from ci_itest.flows.apps import Apps, Host, check_apps, container_apps, log_name
 from ci_itest.flows.builds import build, build_environment
 from ci_itest.flows.bundles import BundleFolder, with_results, write_shard
-from ci_itest.flows.commands import LOOPBACK, Log, app_running, free_port, log_file, prepare
+from ci_itest.flows.commands import Log, log_file, prepare
+from ci_itest.flows.handover import handed_over, prepared_copies
 from ci_itest.flows.merge import case_results
 from ci_itest.flows.service_tails import service_tails
 from ci_itest.flows.testing import Tested, Watch, run_tests
@@ -202,42 +206,64 @@ class _Run:
             )
 
     def _with_services(self) -> Tested:
-        with self._services_up() as services:
-            port = free_port()
-            environment = self._environment(services.endpoints if services else {}, app_port=port)
-            self._prepare(environment)
-            with self._handed_over(services, app_port=port) as variables:
-                return self._with_app({**environment, **variables}, services, port=port)
+        apps = self._job.settings.all_apps
+        check_apps(apps)
+        with (
+            self._guarded(),
+            building(
+                apps,
+                root=self._job.root,
+                environment=self._request.environment,
+                log=lambda name: self._log(f"build-{name}"),
+                held=self._guard.group,
+            ) as images,
+            self._services_up() as services,
+        ):
+            here = Apps(apps, self._app_host(services, images))
+            self._prepare(self._environment(here))
+            copies = prepared_copies(services) if services and apps else {}
+            if self._tools.probing:
+                with self._handed_over(services, here, copies) as variables:
+                    return self._probed(self._tools.probing, here, services, variables)
+            with self._apps_up(here), self._handed_over(services, here, copies) as variables:
+                try:
+                    with self._phase("tests"):
+                        return self._tests({**self._environment(here), **variables})
+                finally:
+                    # Also when they were cancelled: a dead service may be why somebody gave up waiting.
+                    self._note_deaths([*(services.dead() if services else ()), *here.dead()])
 
-    def _with_app(self, environment: Mapping[str, str], services: RunningServices | None, *, port: int) -> Tested:
-        if self._tools.probing:
-            return self._probed(self._tools.probing, environment, services, app_port=port)
-        with self._app_up(environment, port=port):
-            try:
-                with self._phase("tests"):
-                    return self._tests(environment)
-            finally:
-                # Also when they were cancelled: a dead service may be why somebody gave up waiting.
-                if services:
-                    self._note_deaths(services.dead())
+    def _handed_over(
+        self, services: RunningServices | None, apps: Apps, copies: Mapping[str, str]
+    ) -> contextlib.AbstractContextManager[dict[str, str]]:
+        """The variable that tells the pytest plugin what runs, and by which settings."""
+        return handed_over(
+            services, settings=self._job.settings, root=self._job.root, app_urls=apps.urls(), prepared=copies
+        )
 
     @contextlib.contextmanager
-    def _handed_over(self, services: RunningServices | None, *, app_port: int) -> Iterator[dict[str, str]]:
-        """The variable that tells the pytest plugin what runs, and by which settings."""
-        from ci_itest.flows.handover import handed_over
+    def _guarded(self) -> Iterator[None]:
+        with guarding(self._job.environment) as guard:
+            self._guard = guard
+            yield
 
-        settings = self._job.settings
-        app_url = f"http://{LOOPBACK}:{app_port}" if settings.app else ""
-        with handed_over(services, settings=settings, root=self._job.root, app_url=app_url) as variables:
-            yield variables
+    def _app_host(self, services: RunningServices | None, images: BuiltImages) -> Host:
+        return Host(
+            root=self._job.root,
+            environment=self._request.environment,
+            templates=self._job.settings.environment,
+            log=lambda name: self._log(log_name(name), stamped=True),
+            guard=self._guard,
+            services=services,
+            images=images,
+        )
 
     def _probed(
         self,
         probing: Callable[[ShardRequest, Fresh], int],
-        environment: Mapping[str, str],
+        apps: Apps,
         services: RunningServices | None,
-        *,
-        app_port: int,
+        variables: Mapping[str, str],
     ) -> Tested:
         from ci_itest.containers.resets import kept_data
 
@@ -249,15 +275,11 @@ class _Run:
         def fresh() -> Iterator[None]:
             if data:
                 data.restore()
-            with contextlib.ExitStack() as stack:
-                if app := self._job.settings.app:
-                    log = stack.enter_context(self._log("app"))
-                    stack.enter_context(
-                        app_running(app, port=app_port, directory=self._job.root, environment=environment, log=log)
-                    )
+            with apps.up():
                 yield
 
         with self._phase("probes"):
+            environment = {**self._environment(apps), **variables}
             return Tested(probing(replace(self._request, environment=environment), fresh))
 
     def _note_deaths(self, deaths: Iterable[str]) -> None:
@@ -267,7 +289,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _services_up(self) -> Iterator[RunningServices | None]:
-        if not self._job.settings.services:
+        if not (self._job.settings.services or container_apps(self._job.settings.all_apps)):
             yield None
             return
         # A suite without services does not pay for their modules.
@@ -292,7 +314,8 @@ class _Run:
                         mirror=self._job.mirror,
                         log_directory=self._job.folder.service_logs,
                         report=self._service_event,
-                        mask=self._mask,
+                        mask=lambda text: self._mask(text),
+                        guard=self._guard,
                     )
                 )
             self._services = _service_times(services.endpoints, self._asked_for)
@@ -303,16 +326,9 @@ class _Run:
             with self._phase("clean-up"):
                 started.close()
 
-    def _environment(self, endpoints: Mapping[str, Endpoint], *, app_port: int) -> dict[str, str]:
-        """What prepare, app and tests see: the job's own environment, and `[environment]` filled in."""
-        values = endpoint_values(endpoints)
-        if self._job.settings.app:
-            address = f"{LOOPBACK}:{app_port}"
-            values[APP] = {"host": LOOPBACK, "port": str(app_port), "address": address, "url": f"http://{address}"}
-        filled = {
-            name: fill(template, values, where=f"[environment] {name}")
-            for name, template in self._job.settings.environment.items()
-        }
+    def _environment(self, apps: Apps) -> dict[str, str]:
+        """What prepare and tests see: the job's own environment, and `[environment]` as far as it is known."""
+        filled = apps.environment()
         self._mask = masker(secrets_of({**self._request.environment, **filled}))
         return {**self._request.environment, **filled}
 
@@ -325,17 +341,13 @@ class _Run:
                     prepare(step, directory=self._job.root, environment=environment, log=log)
 
     @contextlib.contextmanager
-    def _app_up(self, environment: Mapping[str, str], *, port: int) -> Iterator[None]:
-        app = self._job.settings.app
-        if app is None:
+    def _apps_up(self, apps: Apps) -> Iterator[None]:
+        if not self._job.settings.all_apps:
             yield
             return
         with contextlib.ExitStack() as stack:
             with self._phase("app"):
-                log = stack.enter_context(self._log("app"))
-                stack.enter_context(
-                    app_running(app, port=port, directory=self._job.root, environment=environment, log=log)
-                )
+                stack.enter_context(apps.up())
             yield
 
     def _tests(self, environment: Mapping[str, str]) -> Tested:
@@ -358,6 +370,7 @@ class _Run:
                     launched=self._note_launch,
                     report=self._report,
                     now=self._tools.now,
+                    held=self._guard.group,
                 ),
             )
 
@@ -413,8 +426,8 @@ class _Run:
             self._phases.append(PhaseTime(name, seconds))
             self._report(Step("phase-end", name, seconds=seconds))
 
-    def _log(self, name: str) -> contextlib.AbstractContextManager[Log]:
-        return log_file(self._job.folder.logs / f"{name}.log", mask=self._mask)
+    def _log(self, name: str, *, stamped: bool = False) -> contextlib.AbstractContextManager[Log]:
+        return log_file(self._job.folder.logs / f"{name}.log", mask=self._mask, stamped=stamped)
 
     def _service_event(self, event: ServiceEvent) -> None:
         from ci_itest.containers.services import STARTING

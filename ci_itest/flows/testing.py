@@ -51,6 +51,7 @@ class Watch:
         launched: Called before each start.
         report: Told how many cases have ended, twice a second.
         now: The time, UTC ISO 8601.
+        held: Sees to it that a process group does not outlive us.
     """
 
     log: Log
@@ -58,6 +59,7 @@ class Watch:
     launched: Callable[[Launch], None]
     report: Callable[[Step], None]
     now: Callable[[], str]
+    held: Callable[[int], contextlib.AbstractContextManager[None]]
 
 
 def run_tests(request: ShardRequest, runner: Runner, watch: Watch) -> Tested:
@@ -140,6 +142,7 @@ class _Testing:
                 descriptors=descriptors,
                 stdin=launch.stdin,
             ) as child,
+            self._watch.held(child.pid),
             self._counting(request),
         ):
             code = child.wait(max(0.01, self._end - time.monotonic()) if self._end else None)

@@ -21,7 +21,8 @@ class Handover:
         root: Folder that the settings' commands and patterns start at.
         endpoints: In the order of the settings.
         containers: The engine's id of each service's container.
-        app_url: Address of the team's own server, "" where there is none.
+        app_url: Address of the team's own server, of the first of several; "" where there is none.
+        app_urls: The addresses of all of them.
         prepared: By service, a database that holds what `[[prepare]]` left and that nobody has used since; a service
             that is missing here has it in its main database.
         mirror: Registry that mirrors Docker Hub, "" for none.
@@ -33,6 +34,7 @@ class Handover:
     endpoints: tuple[Endpoint, ...] = ()
     containers: Mapping[str, str] = field(default_factory=dict)
     app_url: str = ""
+    app_urls: Mapping[str, str] = field(default_factory=dict)
     prepared: Mapping[str, str] = field(default_factory=dict)
     mirror: str = ""
     token: str = ""

@@ -11,9 +11,10 @@ class ReadyCheck:
     """When a service counts as ready.
 
     Attributes:
-        kind: `preset` (speaks the image's own protocol), `http`, `port`, `command`, `log` or `healthcheck`.
-        value: For `preset` the protocol's name, for `http` a path, for `command` a shell command run inside the
-            container, for `log` a regular expression; "" for the others.
+        kind: `preset` (speaks the image's own protocol), `http`, `port`, `command`, `log` or `healthcheck`; further
+            `answers` (the app's warm-up) and `started` (nothing more than that it runs).
+        value: For `preset` the protocol's name, for `http` and `answers` a path, for `command` a shell command run
+            inside the container, for `log` a regular expression; "" for the others.
     """
 
     kind: str
@@ -35,6 +36,8 @@ class ServiceSpec:
         ports: Further ports inside the container, by name (mailpit: `smtp`).
         cpus: Processor cores it may use at most, 0 for no limit.
         memory_bytes: Memory it may use at most, swap included; 0 for no limit.
+        network_port: Where other containers of its network are served, where that is another port; else 0.
+        is_app: Whether it is the team's own server.
     """
 
     name: str
@@ -51,6 +54,13 @@ class ServiceSpec:
     ports: Mapping[str, int] = field(default_factory=dict)
     cpus: float = 0.0
     memory_bytes: int = 0
+    network_port: int = 0
+    is_app: bool = False
+
+    @property
+    def title(self) -> str:
+        """How a message calls it."""
+        return f"{'App' if self.is_app else 'Service'} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from ci_itest.config.templates import APP, endpoint_values, fill, names_in
+from ci_itest.config.templates import APP, app_values, endpoint_values, fill, names_in
 from ci_itest.errors import CiItestError, EngineError, UsageError
 from ci_itest.model.handover import HANDOVER_VARIABLE, Handover
 from ci_itest.model.services import Endpoint
@@ -190,19 +191,22 @@ class Session:
         return endpoint_of(name, self._options.attached[name])
 
     def variables(self, **others: Mapping[str, str]) -> dict[str, str]:
-        """`[environment]` filled in; what names the app is left out where its address is not known.
+        """`[environment]` filled in; what names an app is left out where its address is not known.
 
         Args:
             others: Values for a service in place of its own (another database on the same server), or for `app`.
         """
         known: dict[str, Mapping[str, str]] = dict(endpoint_values(self.endpoints))
-        if self.started.app_url:
-            known[APP] = {"url": self.started.app_url}
+        urls = {**({APP: self.started.app_url} if self.started.app_url else {}), **self.started.app_urls}
+        for name, url in urls.items():
+            parts = urlsplit(url)
+            known[name] = app_values(parts.hostname or "", parts.port or 80)
         known |= others
+        unknown = {APP, *self.settings.all_apps} - known.keys()
         return {
             name: fill(template, known, where=f"[environment] {name}")
             for name, template in self.settings.environment.items()
-            if APP not in names_in(template) or APP in known
+            if not names_in(template) & unknown
         }
 
     def fill_environment(self) -> None:

@@ -12,11 +12,11 @@ _SERVING_SEARCH = ("yellow", "green")
 _LARGEST_BODY = 1 << 20
 
 
-def answers(path: str) -> Callable[[Target], None]:
-    """A question that is content with a status below 400 at that path."""
+def answers(path: str, *, below: int = 400) -> Callable[[Target], None]:
+    """A question that is content with a status below 400, or another limit, at that path."""
 
     def question(target: Target) -> None:
-        _get(target, path)
+        _get(target, path, below=below)
 
     return question
 
@@ -32,7 +32,7 @@ def has_search_health(target: Target) -> None:
         raise NotServing(f"/_cluster/health says {status}")
 
 
-def _get(target: Target, path: str) -> bytes:
+def _get(target: Target, path: str, *, below: int = 400) -> bytes:
     connection = http.client.HTTPConnection(target.host, target.port, timeout=target.seconds)
     try:
         connection.request("GET", path, headers={"Connection": "close"})
@@ -44,6 +44,6 @@ def _get(target: Target, path: str) -> bytes:
         raise NotServing(f"GET {path}: the answer is not HTTP ({type(error).__name__})") from error
     finally:
         connection.close()
-    if response.status >= 400:
+    if response.status >= below:
         raise NotServing(f"GET {path}: status {response.status}")
     return body
