@@ -19,6 +19,7 @@ import msgspec
 
 from ci_itest.errors import DocumentError, FileError
 from ci_itest.model.handover import Handover
+from ci_itest.model.lock import Lock
 from ci_itest.model.plan import Plan
 from ci_itest.model.recording import Surroundings
 from ci_itest.model.run import Run, ShardResult
@@ -32,9 +33,10 @@ _KINDS: dict[type, str] = {
     Surroundings: "environment",
     Run: "run",
     Handover: "services",
+    Lock: "lock",
 }
 
-Document = TypeVar("Document", Plan, ShardResult, Surroundings, Run, Handover)
+Document = TypeVar("Document", Plan, ShardResult, Surroundings, Run, Handover, Lock)
 
 
 def to_json(value: object) -> bytes:
@@ -42,8 +44,8 @@ def to_json(value: object) -> bytes:
     return msgspec.json.encode(value, order="sorted", enc_hook=_plain)
 
 
-def encode_document(value: Plan | ShardResult | Surroundings | Run | Handover) -> bytes:
-    """The document of a plan, a shard, its surroundings, a run or services, indented for the people who open one."""
+def encode_document(value: Plan | ShardResult | Surroundings | Run | Handover | Lock) -> bytes:
+    """The document of a plan, a shard, its surroundings, a run, services or a lock, indented for people."""
     fields = msgspec.to_builtins(value, enc_hook=_plain)
     document = {"schema": SCHEMA, "kind": _KINDS[type(value)], **fields}
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
@@ -105,7 +107,7 @@ def read_document(path: Path, of: type[Document]) -> Document:
     return decode_document(data, of, source=str(path))
 
 
-def write_document(path: Path, value: Plan | ShardResult | Surroundings | Run | Handover) -> None:
+def write_document(path: Path, value: Plan | ShardResult | Surroundings | Run | Handover | Lock) -> None:
     """Write a document whole, or leave what was there."""
     write_whole(path, encode_document(value))
 

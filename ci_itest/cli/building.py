@@ -21,11 +21,13 @@ from ci_itest.process import output_of
 if TYPE_CHECKING:
     from ci_itest.config.reader import Config
     from ci_itest.containers.engine import Engine
+    from ci_itest.flows.image_cache import ImageWishes
     from ci_itest.flows.run_shard import Tools
     from ci_itest.github.api import GitHubApi
     from ci_itest.github.transport import Patience
     from ci_itest.history.store import HistoryStore
     from ci_itest.model.github import Context
+    from ci_itest.model.plan import Plan
     from ci_itest.model.settings import SuiteSettings
     from ci_itest.reporting.inline import Annotation
 
@@ -202,6 +204,49 @@ def shard_tools(settings: SuiteSettings, report: Report) -> Tools:
     from ci_itest.runners.registry import runner_named
 
     return Tools(connect=connect_engine, runner=runner_named(settings.runner), report=report, now=now)
+
+
+def plan_at(path: Path) -> Plan | None:
+    """The plan in a file; None where there is none."""
+    from ci_itest.model.plan import Plan
+    from ci_itest.wire import read_document
+
+    return read_document(path, Plan) if path.exists() else None
+
+
+def keeps_images(config: Config) -> bool:
+    """Whether images are kept as files here."""
+    wish = config.settings.images.cache
+    return wish == "on" or (wish == "auto" and in_actions())
+
+
+def image_wishes(config: Config, place: Place, *, snapshots: bool = True) -> ImageWishes:
+    """What the settings, the lock and this machine make of images.
+
+    A machine that GitHub lends for one job keeps nothing but what the cache saves, and that is what the default
+    branch leaves: elsewhere a new snapshot would be made for nobody.
+    """
+    from ci_itest.flows.image_cache import ImageWishes, cache_folder
+    from ci_itest.flows.lock import LOCK_FILE, read_lock
+
+    is_lent = in_actions() and os.environ.get("RUNNER_ENVIRONMENT", "github-hosted") == "github-hosted"
+    lock = config.root / LOCK_FILE
+    keeps = keeps_images(config)
+    return ImageWishes(
+        pins=read_lock(config.root).pins,
+        lock=lock if lock.exists() else None,
+        folder=cache_folder(os.environ, root=config.root) if keeps else None,
+        budget_bytes=config.settings.images.budget,
+        only_used=is_lent,
+        uses_snapshots=snapshots,
+        keeps_snapshots=keeps and is_default_branch(place) if is_lent else True,
+    )
+
+
+def is_default_branch(place: Place) -> bool:
+    """Whether the run is a push to the default branch, whose caches all branches may read."""
+    context = place.context
+    return bool(context and context.event_name == "push" and context.branch == context.default_branch)
 
 
 def in_actions() -> bool:

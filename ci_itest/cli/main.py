@@ -26,6 +26,8 @@ COMMANDS = {
     "flaky": "Show which cases fail by themselves; learn that anew.",
     "quarantine": "Keep failures of flaky cases from failing builds for a while.",
     "serve": "Serve history, quarantine and the flaky-test dashboard.",
+    "lock": "Pin the images of the settings to their content.",
+    "cache": "Look at the images that are kept as files, and prune them.",
     "config": "Show every setting, its value and where it came from.",
     "completion": "Print the script that completes commands in a shell.",
 }

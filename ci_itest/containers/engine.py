@@ -219,20 +219,6 @@ class Engine:
         with _refusals(f"Cannot tag {source} as {target}"):
             self._api.tag(source, target.removesuffix(f":{name.tag}"), tag=name.tag)
 
-    def login(self, registry: str) -> dict[str, str]:
-        """`user`, `password`, `identity_token` that `docker login` left for a registry, helpers asked; {} for none."""
-        import docker
-        from docker import auth  # type: ignore[attr-defined, unused-ignore]
-
-        try:
-            found = auth.load_config().resolve_authconfig(registry) or {}
-        except docker.errors.DockerException:
-            return {}  # a credential helper that is not there: the engine's own pull would say so
-        names = {"user": ("username", "Username"), "password": ("password", "Password"),
-                 "identity_token": ("identitytoken", "IdentityToken")}  # fmt: skip
-        values = {name: next((found[key] for key in keys if found.get(key)), "") for name, keys in names.items()}
-        return {name: str(value) for name, value in values.items() if value}
-
     def remove_image(self, name: str) -> None:
         """Take a name from an image, and the image itself when that was its last; nothing when there is none."""
         with _refusals(f"Cannot remove image {name}", but_not=(404,)):
@@ -372,6 +358,24 @@ class Engine:
         with _refusals("Cannot list volumes"):
             found = self._api.volumes(filters={"label": list(labels)}).get("Volumes") or ()
         return tuple(Held(one["Name"], one.get("Labels") or {}) for one in found)
+
+
+def login_of(registry: str) -> dict[str, str]:
+    """`user`, `password`, `identity_token` that `docker login` left for a registry, helpers asked; {} for none."""
+    import docker
+    from docker import auth  # type: ignore[attr-defined, unused-ignore]
+
+    try:
+        found = auth.load_config().resolve_authconfig(registry) or {}
+    except docker.errors.DockerException:
+        return {}  # a credential helper that is not there: the engine's own pull would say so
+    names = {
+        "user": ("username", "Username"),
+        "password": ("password", "Password"),
+        "identity_token": ("identitytoken", "IdentityToken"),
+    }
+    values = {name: next((found[key] for key in keys if found.get(key)), "") for name, keys in names.items()}
+    return {name: str(value) for name, value in values.items() if value}
 
 
 def engine_address(environment: Mapping[str, str]) -> str:

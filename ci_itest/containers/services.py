@@ -34,6 +34,9 @@ from ci_itest.model.services import Endpoint, ServiceSpec
 
 PULLING, STARTING, READY, FAILED = "pulling", "starting", "ready", "failed"
 
+Ensure = Callable[[str, Callable[[str], None]], str]
+"""Gets an image onto the engine, telling how far it is; the name to start it by."""
+
 _Outcome = TypeVar("_Outcome")
 
 
@@ -178,6 +181,7 @@ def running(
     engine: Engine,
     owner: Owner,
     mirror: str = "",
+    ensure: Ensure | None = None,
     log_directory: Path,
     report: Callable[[ServiceEvent], None],
     mask: Masker,
@@ -192,6 +196,8 @@ def running(
 
     Args:
         mirror: Registry that mirrors Docker Hub; "" for Docker Hub itself.
+        ensure: Gets an image onto the engine and gives the name to start it by; None to pull it, from the mirror
+            where there is one.
         report: Told of progress, one event at a time though from several threads.
         guard: Removes everything when this process dies; None for one of its own.
         composition: Further services, of a Compose file.
@@ -203,7 +209,14 @@ def running(
     block, gate = Block.of(owner), Gate()
     teller = _Teller(report, gate=gate, mask=mask)
     launcher = Launcher(engine=engine, block=block, gate=gate, mask=mask)
-    start = _Start(launcher, tell=teller.tell, specs=specs, mirror=mirror, composition=composition)
+    start = _Start(
+        launcher,
+        tell=teller.tell,
+        specs=specs,
+        ensure=ensure or _pulling(engine, mirror),
+        mirror=mirror,
+        composition=composition,
+    )
     with nullcontext(guard) if guard else guarding(engine.environment) as own:
         own.cover(block.selector)
         try:
@@ -225,6 +238,10 @@ def running(
                     teller.tell_trouble(trouble)
                 if not troubles:
                     own.release(block.selector)
+
+
+def _pulling(engine: Engine, mirror: str) -> Ensure:
+    return lambda name, note: ensure_image(name, engine=engine, mirror=mirror, note=note)
 
 
 class _Teller:
@@ -260,12 +277,14 @@ class _Start:
         *,
         tell: Callable[..., None],
         specs: Sequence[ServiceSpec],
+        ensure: Ensure,
         mirror: str,
         composition: Composition | None,
     ) -> None:
         self._launcher = launcher
         self._tell = tell
         self._specs = tuple(specs)
+        self._ensure = ensure
         self._mirror = mirror
         self._network: Future[str] = Future()
         self._composition = composition
@@ -320,8 +339,7 @@ class _Start:
 
     def image(self, service: str, name: str) -> str:
         """What to start a service's image by, on the engine now."""
-        note = partial(self._note_pull, service)
-        return ensure_image(name, engine=self._launcher.engine, mirror=self._mirror, note=note)
+        return self._ensure(name, partial(self._note_pull, service))
 
     def _note_pull(self, service: str, words: str) -> None:
         self._launcher.gate.check()

@@ -11,12 +11,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ci_itest.containers.cache.proxy import Proxy, Source, serving
+from ci_itest.containers.cache.proxy import Proxy, serving
 from ci_itest.containers.cache.store import BlobStore, is_digest
-from ci_itest.containers.cache.upstream import DOCKER_HUB, Login, Patience, Registry
+from ci_itest.containers.cache.upstream import DOCKER_HUB, Patience
 from ci_itest.containers.engine import Engine, Image
 from ci_itest.containers.image_names import ImageName
 from ci_itest.containers.images import ensure_image
+from ci_itest.containers.sources import Sources
 from ci_itest.errors import CiItestError, EngineError, FileError, RegistryError
 
 Note = Callable[[str], None]
@@ -66,21 +67,27 @@ class Supply:
     ) -> None:
         self._engine = engine
         self._mirror = mirror
+        self._sources = Sources(mirror, patience=patience)
         self._pins = dict(pins or {})
         # A proxy on loopback is of no use to an engine on another machine.
         self._store = store if engine.is_local else None
         self._say = say
-        self._patience = patience
-        self._registries: dict[str, Registry] = {}
         self._running: _Running | None = None
         self._lock = threading.Lock()
         self._supplied: dict[str, Supplied] = {}
+        self._own_names: set[str] = set()
 
     @property
     def supplied(self) -> tuple[Supplied, ...]:
         """What was asked for so far, by name."""
         with self._lock:
             return tuple(self._supplied[name] for name in sorted(self._supplied))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What this run has used, as the cache calls it."""
+        with self._lock:
+            return frozenset({*map(_canonical, self._supplied), *self._own_names})
 
     @property
     def store(self) -> BlobStore | None:
@@ -154,7 +161,7 @@ class Supply:
             EngineError: It is not all there.
         """
         proxy = self._proxy()
-        pullable = proxy.offer(path, self._sources(base))
+        pullable = proxy.offer(path, self._sources.of(base))
         try:
             self._engine.pull(f"{pullable}@{digest}", progress=note)
         except EngineError as error:
@@ -211,19 +218,14 @@ class Supply:
 
     def _resolved(self, name: str) -> str:
         """What the tag stands for now; what it stood for at its last use when no registry tells."""
-        parsed = ImageName.parse(name)
-        trouble: RegistryError | None = None
-        for source in self._sources(name):
-            try:
-                return source.registry.digest(source.repository, parsed.version)
-            except RegistryError as error:
-                trouble = error
-        kept = self._store.kept(_canonical(name)) if self._store else None
-        if kept and is_digest(kept.digest) and (trouble is None or trouble.status != 404):
-            why = _plain(trouble) if trouble else "no registry is known"
-            self._say(f"image cache: {why}; {name} is taken as it was when last used")
+        try:
+            return self._sources.digest(name)
+        except RegistryError as error:
+            kept = self._store.kept(_canonical(name)) if self._store else None
+            if not kept or not is_digest(kept.digest) or error.status == 404:
+                raise
+            self._say(f"image cache: {_plain(error)}; {name} is taken as it was when last used")
             return kept.digest
-        raise trouble or RegistryError(f"No registry is known for {name}.")
 
     def _pulled(self, name: str, pinned: str, note: Note, *, trouble: CiItestError | None) -> str:
         parsed = ImageName.parse(name)
@@ -261,25 +263,8 @@ class Supply:
         parsed = ImageName.parse(name)
         # A port's colon has no place in a repository's name.
         path = f"{(parsed.registry or DOCKER_HUB).replace(':', '_')}/{parsed.repository}"
-        proxy.offer(path, self._sources(name))
+        proxy.offer(path, self._sources.of(name))
         return path
-
-    def _sources(self, name: str) -> tuple[Source, ...]:
-        """Where the image can be had, in the order to ask."""
-        parsed = ImageName.parse(name)
-        sources = []
-        if self._mirror and not parsed.registry:
-            host, _, folder = self._mirror.rstrip("/").partition("/")
-            sources.append(Source(self._registry(host), f"{folder}/{parsed.repository}".lstrip("/")))
-        sources.append(Source(self._registry(parsed.registry or DOCKER_HUB), parsed.repository))
-        return tuple(sources)
-
-    def _registry(self, host: str) -> Registry:
-        with self._lock:
-            if host not in self._registries:
-                login = Login(**self._engine.login(host))
-                self._registries[host] = Registry(host, login=login, patience=self._patience)
-            return self._registries[host]
 
 
 @contextlib.contextmanager

@@ -65,6 +65,11 @@ class BundleFolder:
         return self.logs / "services"
 
     @property
+    def lock(self) -> Path:
+        """The lock of the images that ran, where the repository has one."""
+        return self.path / "ci-itest.lock"
+
+    @property
     def environment(self) -> Path:
         return self.path / "environment.json"
 

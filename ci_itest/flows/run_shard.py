@@ -26,6 +26,7 @@ from ci_itest.flows.builds import build, build_environment
 from ci_itest.flows.bundles import BundleFolder, with_results, write_shard
 from ci_itest.flows.commands import Log, log_file, prepare
 from ci_itest.flows.handover import handed_over, prepared_copies
+from ci_itest.flows.image_cache import ImageWishes, supply_for, tidy
 from ci_itest.flows.merge import case_results
 from ci_itest.flows.service_tails import service_tails
 from ci_itest.flows.testing import Tested, Watch, run_tests
@@ -44,6 +45,7 @@ from ci_itest.wire import write_document, write_whole
 if TYPE_CHECKING:
     from ci_itest.containers.engine import Engine
     from ci_itest.containers.services import RunningServices, ServiceEvent
+    from ci_itest.containers.supply import Supply
 
 OWN_PREFIX = "CI_ITEST_"
 HASH_SEED = "PYTHONHASHSEED"
@@ -67,6 +69,7 @@ class ShardJob:
         hash_seed: PYTHONHASHSEED where the environment sets none; "" for one drawn from run and shard.
         rerun_of: The attempt whose failed and missing cases `only` names; 0 for none.
         seed: For plugins that shuffle or draw; "" for one drawn from run and shard.
+        images: Where images come from and what is kept of them.
         builds: Folder that the shards of the run on this machine share, so that they build once; None to build here.
     """
 
@@ -86,6 +89,7 @@ class ShardJob:
     seed: str = ""
     rerun_of: int = 0
     builds: Path | None = None
+    images: ImageWishes = field(default_factory=ImageWishes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +301,7 @@ class _Run:
         from ci_itest.containers.owner import Owner
         from ci_itest.containers.presets import service_specs
         from ci_itest.containers.services import running
+        from ci_itest.containers.supply import supplying
 
         specs = service_specs(self._job.settings.services)
         with contextlib.ExitStack() as starting:
@@ -304,6 +309,8 @@ class _Run:
                 engine = self._tools.connect()
                 if words := sweep(engine).words:
                     self._report(Step("note", text=words))
+                supply = starting.enter_context(supplying(self._supply(engine)))
+                starting.callback(tidy, self._job.images, supply)
                 services = starting.enter_context(
                     running(
                         specs,
@@ -311,7 +318,7 @@ class _Run:
                         owner=Owner.of_this_process(
                             run=self._job.plan.run_id, shard=f"{self._job.suite}-{self._job.index}"
                         ),
-                        mirror=self._job.mirror,
+                        ensure=supply.ensure,
                         log_directory=self._job.folder.service_logs,
                         report=self._service_event,
                         mask=lambda text: self._mask(text),
@@ -325,6 +332,12 @@ class _Run:
         finally:
             with self._phase("clean-up"):
                 started.close()
+
+    def _supply(self, engine: Engine) -> Supply:
+        def say(words: str) -> None:
+            self._report(Step("note", text=words))
+
+        return supply_for(self._job.images, engine=engine, mirror=self._job.mirror, say=say)
 
     def _environment(self, apps: Apps) -> dict[str, str]:
         """What prepare and tests see: the job's own environment, and `[environment]` as far as it is known."""
@@ -390,6 +403,8 @@ class _Run:
         tails = service_tails(folder.service_logs, self._job.settings.services if _has_failed(whole) else self._dead)
         result, whole = replace(result, service_tails=tails), replace(whole, service_tails=tails)
         write_document(folder.environment, self._surroundings())
+        if self._job.images.lock:
+            write_whole(folder.lock, self._job.images.lock.read_bytes())
         labels = {(whole.suite, whole.index): whole.label}
         write_whole(folder.junit / "shard.xml", junit_xml(case_results(whole), shard_labels=labels))
         write_shard(folder, result)

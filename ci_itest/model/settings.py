@@ -117,6 +117,9 @@ class PrepareSettings:
 
     run: str = _setting("", "Shell command, run in the repository's root with `[environment]` set.")
     inputs: tuple[str, ...] = _setting((), "Patterns of the files that the command's outcome depends on.")
+    snapshot: str = _setting(
+        "", "Service whose data this command prepares: kept as an image until command, inputs or service change."
+    )
     timeout: Seconds = _setting(Seconds(300), "How long it may take.")
 
 
@@ -230,6 +233,10 @@ class ImageSettings:
     """`[images]`: where service images come from."""
 
     mirror: str = _setting("", "Registry that mirrors Docker Hub (host:port or host/path); empty: Docker Hub itself.")
+    cache: Literal["auto", "on", "off"] = _setting(
+        "auto", "Whether images are kept as files, for the action to save and restore; auto: in GitHub Actions."
+    )
+    budget: Size = _setting(Size(2 * 1024**3), "What the kept files may take up; the longest unused go first.")
 
 
 @dataclass(frozen=True, slots=True)

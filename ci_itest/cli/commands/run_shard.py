@@ -17,6 +17,7 @@ from ci_itest.errors import PlanError, UsageError
 
 if TYPE_CHECKING:
     from ci_itest.config.reader import Config
+    from ci_itest.flows.run_shard import ShardJob
     from ci_itest.model.cases import Verdict
     from ci_itest.model.plan import Plan
     from ci_itest.model.progress import Step
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder that shards on one machine share, so that the first of them builds for all.",
 )
+@click.option("--snapshot/--no-snapshot", "snapshots", default=True, help="Take prepared services from snapshots.")
 @click.option(
     "--progress",
     type=click.Choice(["lines", "json"]),
@@ -77,6 +79,7 @@ def command(
     earlier: Path,
     cores: int | None,
     builds: Path | None,
+    snapshots: bool,
     progress: str,
 ) -> int:
     """Run one shard of a plan and leave its bundle.
@@ -103,6 +106,7 @@ def command(
         environment=dict(os.environ),
         run_attempt=attempt,
         mirror=config.settings.images.mirror,
+        images=building.image_wishes(config, place, snapshots=snapshots),
         cores=cores or building.cores(),
         only=only,
         rerun_of=rerun_of,
@@ -112,7 +116,23 @@ def command(
     result = run_shard(job, building.shard_tools(settings, report))
     verdicts = verdicts_of(result, plan.quarantine)
     _tell_end(result, verdicts, report)
+    _tell_images(job)
     return exit_code_of(result, verdicts)
+
+
+def _tell_images(job: ShardJob) -> None:
+    """Tell the workflow under which key to save the images: nothing where they were restored under that very key."""
+    if job.images.folder is None or not building.in_actions():
+        return
+    from ci_itest.containers.cache.store import BlobStore
+    from ci_itest.flows.image_cache import image_set, key_to_save, saves
+
+    if not saves(job.settings, job.plan, suite=job.suite, index=job.index):
+        return
+    images = image_set(job.settings, job.plan, suite=job.suite, index=job.index)
+    key = key_to_save(BlobStore(job.images.folder), images)
+    if key and key != os.environ.get("IMAGES_RESTORED"):
+        building.set_outputs({"images-key": key})
 
 
 def verdicts_of(result: ShardResult, quarantine: tuple[QuarantineEntry, ...] = ()) -> Counter[Verdict]:
