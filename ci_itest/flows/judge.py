@@ -177,7 +177,7 @@ class _Known:
     def _loss_words(self, members: frozenset[int], loss: Loss) -> str:
         some = self.numbered[min(members)]
         count = f"{len(members)} of {max(loss.seen, len(members))} cases"
-        if loss.group[0] == "shard":
+        if loss.group[0] == "shard" and some.shard:
             return f"{count} on shard {some.shard} failed together"
         if loss.group[0] == "module":
             return f"{count} of {some.case.file or 'one file'} failed together"

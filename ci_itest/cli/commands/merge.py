@@ -14,6 +14,7 @@ from ci_itest.cli.checking import make_check, report_api
 from ci_itest.cli.console import say
 from ci_itest.cli.judging import is_main, judged_run, look_after_quarantine, planned_config
 from ci_itest.cli.options import settings_options
+from ci_itest.cli.publishing import comment_key, failing_on, links_of, post_comment, run_facts
 from ci_itest.cli.trusted_files import codeowners, is_of_pull_request, user_templates
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from ci_itest.model.run import Run, RunFacts
     from ci_itest.model.settings import ReportSettings
     from ci_itest.reporting.comparison import Base
-    from ci_itest.reporting.view import Links
 
     FailOn = Literal["failures", "new-failures"]
 
@@ -106,7 +106,9 @@ def command(
     whole. The path of the HTML page is printed on stdout.
     """
     if files:
-        return _merge_files(
+        from ci_itest.cli.merging_files import merge_files
+
+        return merge_files(
             files,
             root=root,
             config_file=config_file,
@@ -140,7 +142,7 @@ def command(
         record_run(run, config, place, plan, api=api)
     report = config.settings.report
     run, compared = _with_base(run, config, place, paths=base) if not bypass_reason else (run, None)
-    report = _failing_on(report, fail_on)
+    report = failing_on(report, fail_on)
     published = finish(
         run,
         report=report,
@@ -153,62 +155,6 @@ def command(
     )
     click.echo(published.page)
     return published.exit_code
-
-
-def _merge_files(
-    files: tuple[Path, ...],
-    *,
-    root: Path,
-    config_file: Path | None,
-    assignments: tuple[str, ...],
-    out: Path,
-    formats: tuple[str, ...],
-    base: tuple[Path, ...],
-    fail_on: FailOn | None,
-) -> int:
-    """Merge and report JUnit files that no plan of ours stands behind."""
-    from ci_itest.errors import UsageError
-    from ci_itest.flows.merge_reports import find_reports, merge_reports, read_base
-    from ci_itest.flows.publish import ReportFormat, outputs_of
-    from ci_itest.flows.publish_reports import publish_reports
-
-    found, searched = find_reports(files, without=out)
-    if not found:
-        raise UsageError(
-            f"There is no report in {', '.join(map(str, files[:5]))}.", hint="Name JUnit files, or a folder with *.xml."
-        )
-    report = building.read_settings(root, config_file, assignments).settings.report
-    report = _failing_on(report, fail_on)
-    place = building.place_of(root)
-    # Without a run id there is nothing to replay, and no replay command is shown.
-    api = report_api(place)
-    merged = merge_reports(found, replace(run_facts(place), run_id=""), searched=searched)
-    published = publish_reports(
-        merged,
-        folder=out,
-        title=report.title,
-        key=_comment_key(merged.run, place),
-        at=building.now(),
-        links=_links(place, replay_target=""),
-        formats=tuple(map(ReportFormat, formats)) or tuple(ReportFormat),
-        base=read_base(base) if base else None,
-        templates=user_templates(report, root, place, api=api),
-        fails_on_new_only=report.fail_on == "new-failures",
-    )
-    _say_findings(merged.run)
-    comment_url = _comment(published, merged.run, report, place, api=api)
-    make_check(published, report, place, prefix="", api=api)
-    building.append_summary(published.summary)
-    building.annotate(published.annotations, prefix="")
-    building.set_outputs(outputs_of(published, comment_url=comment_url))
-    say(_shown(published.view.headline))
-    click.echo(published.page if not formats or "page" in formats else out)
-    return published.exit_code
-
-
-def _failing_on(report: ReportSettings, fail_on: FailOn | None) -> ReportSettings:
-    """The settings with what the command line says of `fail_on`."""
-    return replace(report, fail_on=fail_on) if fail_on is not None else report
 
 
 def _with_base(run: Run, config: Config, place: Place, *, paths: tuple[Path, ...]) -> tuple[Run, Base | None]:
@@ -236,36 +182,6 @@ def _read_plan(path: Path) -> tuple[Plan | None, str]:
         return read_document(path, Plan), ""
     except CiItestError as error:
         return None, error.message
-
-
-def _say_findings(run: Run) -> None:
-    for finding in run.findings[:20]:
-        say(f"incomplete: {_shown(finding.message)}")
-    if len(run.findings) > 20:
-        say(f"incomplete: {len(run.findings) - 20:,} more findings stand in the report.")
-
-
-def _shown(text: str) -> str:
-    """Foreign words (a file's name) on one line of a log."""
-    from ci_itest.github.commands import neutralise
-    from ci_itest.reporting.sanitise import one_line
-
-    return neutralise(one_line(text, 500))
-
-
-def run_facts(place: Place) -> RunFacts:
-    """What is known of the run without any bundle."""
-    from ci_itest.model.run import RunFacts
-
-    context = place.context
-    return RunFacts(
-        run_id=context.run_id if context else "",
-        commit=place.commit,
-        started_at=building.now(),
-        run_attempt=context.run_attempt if context else 1,
-        branch=place.branch,
-        is_trusted=context is None or context.is_default_branch,
-    )
 
 
 def merged_run(place: Place, plan: Plan, *, bundles: Path, needs: Mapping[str, str]) -> Run:
@@ -303,15 +219,15 @@ def finish(
         run,
         folder=folder,
         title=report.title,
-        key=_comment_key(run, place),
+        key=comment_key(run, place),
         at=building.now(),
-        links=_links(place, replay_target=replay_target or run.run_id),
+        links=links_of(place, replay_target=replay_target or run.run_id),
         bypass_reason=bypass_reason,
         base=base,
         fails_on_new_only=report.fail_on == "new-failures",
         templates=templates,
     )
-    comment_url = _comment(published, run, report, place, api=api)
+    comment_url = post_comment(published, run, report, place, api=api)
     make_check(published, report, place, prefix=run.root, api=api)
     building.append_summary(published.summary)
     building.annotate(published.annotations, prefix=run.root)
@@ -371,44 +287,3 @@ def record_run(run: Run, config: Config, place: Place, plan: Plan, *, api: GitHu
         if run.is_trusted:
             look_after_quarantine(store, config, place, plan)
         record_merged_bypass(store, plan, place, api=api)
-
-
-def _comment_key(run: Run, place: Place) -> str:
-    """One comment for each workflow and settings folder of a pull request."""
-    from ci_itest.github.comments import comment_key
-
-    context = place.context
-    workflow = (context.workflow_path or context.workflow) if context else "local"
-    return comment_key(*(part for part in (workflow, run.root) if part))
-
-
-def _links(place: Place, *, replay_target: str) -> Links:
-    from ci_itest.reporting.view import Links
-
-    context = place.context
-    if context is None:
-        return Links(replay_target=replay_target)
-    repository_url = f"{context.server_url}/{context.repository}"
-    return Links(
-        repository_url=repository_url,
-        commit_url=f"{repository_url}/commit/{context.head_sha}",
-        run_url=context.run_url,
-        report_url=context.run_url,
-        head_sha=context.head_sha,
-        replay_target=replay_target,
-    )
-
-
-def _comment(published: Published, run: Run, report: ReportSettings, place: Place, *, api: GitHubApi | None) -> str:
-    """Post or update the pull request's comment; its address, "" where there is none."""
-    context = place.context
-    if api is None or context is None or not context.pull_request or report.comment == "off":
-        return ""
-    from ci_itest.github.comments import Marker, upsert
-
-    marker = Marker(_comment_key(run, place), run_id=int(context.run_id), run_attempt=context.run_attempt)
-    creates = report.comment == "always" or not published.is_quiet
-    return building.forgiving(
-        lambda: upsert(api, context.pull_request, published.comment, marker, create=creates).url,
-        what="the pull request's comment was not written",
-    )
