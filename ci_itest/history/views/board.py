@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, case, cast, func, or_, select
 
 from ci_itest.flaky.owners import owner_of
 from ci_itest.history.rows import quarantine_entry_of
@@ -29,6 +29,9 @@ _MOST_CASES = 2_000
 _FAILED_WITH_CAUSE = results.join(runs, runs.c.id == results.c.run_id).outerjoin(
     causes, (causes.c.run_id == results.c.run_id) & (causes.c.case_id == results.c.case_id)
 )
+_PULL = case((runs.c.pull_request > 0, cast(runs.c.pull_request, Text)), else_=runs.c.branch)
+"""A pull request by its number, and by its branch where the number is not known."""
+
 _OWN_FAULT = (CAUSE_CODES[CauseKind.CHANGE], CAUSE_CODES[CauseKind.KNOWN])
 
 
@@ -37,7 +40,7 @@ class Cost:
     """What a case cost since some day.
 
     Attributes:
-        blocked: Branches other than the default one on which it failed a run.
+        blocked: Pull requests (or branches other than the default one) on which it failed a run.
         failed: Runs it failed.
         recovered: Runs in which it passed when it was tried again.
         muted: Runs it would have failed, but for its quarantine.
@@ -146,12 +149,12 @@ def _past(rows: Sequence[Any], *, first: int, last: int) -> Past:
     return Past(min(int(row.at) for row in rows), tuple(days))
 
 
-def blocked_branches(
+def blocked_together(
     connection: Connection, repository: Repository, case_ids: Collection[int], *, since_us: int
 ) -> int:
-    """How many branches these cases blocked together since a time, each counted once."""
+    """How many pull requests these cases blocked together since a time, each counted once."""
     found = connection.scalar(
-        select(func.count(func.distinct(runs.c.branch)))
+        select(func.count(func.distinct(_PULL)))
         .select_from(_FAILED_WITH_CAUSE)
         .where(*_of_repository(repository.id, since_us=since_us))
         .where(results.c.case_id.in_(case_ids), _is(Verdict.FAILED), runs.c.branch != repository.main, _by_itself())
@@ -199,9 +202,7 @@ def _costs(connection: Connection, repository: Repository, *, since_us: int) -> 
     statement = (
         select(
             results.c.case_id,
-            func.count(func.distinct(case((failed & (runs.c.branch != repository.main), runs.c.branch)))).label(
-                "blocked"
-            ),
+            func.count(func.distinct(case((failed & (runs.c.branch != repository.main), _PULL)))).label("blocked"),
             _counted(failed).label("failed"),
             _counted(_is(Verdict.RECOVERED)).label("recovered"),
             _counted(_is(Verdict.QUARANTINED)).label("muted"),

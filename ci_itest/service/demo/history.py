@@ -24,6 +24,13 @@ _LEARNED_TOGETHER = 4
 """Learning after every single run would take a third of the time again, and changes no page."""
 
 
+def make(path: str, *, until: datetime) -> str:
+    """The demonstration's history in a new file; the name of its repository."""
+    with SqlHistory.open(path) as history:
+        fill(history, until=until)
+    return REPOSITORY
+
+
 def fill(history: SqlHistory, *, until: datetime, runs: int = RUNS, seed: int = 11) -> None:
     """Record the demonstration's runs in an empty history, the last shortly before a time; the same for a seed."""
     random = Random(seed)  # noqa: S311 -- nothing secret is drawn

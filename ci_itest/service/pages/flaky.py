@@ -99,7 +99,7 @@ def flaky(visit: Visited, days: int = 30, owner: str = "", state: str = "", q: s
     with visit.reading() as connection:
         found = boards.board(connection, visit.repository, since_us=since_us)
         everything = [row.case_id for row in found.rows]
-        blocked = boards.blocked_branches(connection, visit.repository, everything, since_us=since_us)
+        blocked = boards.blocked_together(connection, visit.repository, everything, since_us=since_us)
         all_runs = runs_since(connection, visit.repository.id, since_us=since_us)
         taken = [(place, row) for place, row in enumerate(found.rows, start=1) if filters.takes(row)]
         shown = taken[(filters.page - 1) * _SHOWN : filters.page * _SHOWN]

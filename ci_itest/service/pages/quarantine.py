@@ -46,7 +46,7 @@ def change(
         _extend(visit, view, days=days, at=at)
     elif action == "release":
         because = f"released by {visit.viewer or _SOMEBODY}"
-        visit.service.history.release(view.case, repository=visit.repository.name, because=because, at=at)
+        visit.service.history.release(view.case, repository=visit.repository.key, because=because, at=at)
     else:
         raise HTTPException(400, "The form asks for nothing that is known here.")
     return visit.back(visit.addresses.case(case_id) if back == "case" else visit.addresses.page("flaky"))
@@ -71,7 +71,7 @@ def _add(visit: Visit, view: CaseView, *, reason: str, issue_url: str, days: int
         raise HTTPException(400, "The issue's address has to begin with https:// or http://.")
     keeper = Keeper(
         visit.service.history,
-        visit.repository.name,
+        visit.repository.key,
         FlakySettings(),
         at=at,
         codeowners=visit.repository.codeowners,
@@ -84,7 +84,7 @@ def _add(visit: Visit, view: CaseView, *, reason: str, issue_url: str, days: int
         issue_url=issue_url.strip(),
         seconds=_seconds(days),
     )
-    visit.service.history.quarantine(entry, repository=visit.repository.name)
+    visit.service.history.quarantine(entry, repository=visit.repository.key)
 
 
 def _extend(visit: Visit, view: CaseView, *, days: int, at: str) -> None:
@@ -93,7 +93,7 @@ def _extend(visit: Visit, view: CaseView, *, days: int, at: str) -> None:
     extended = replace(
         view.entry, expires_at=later(at, seconds=_seconds(days)), renewals=min(view.entry.renewals + 1, 32_767)
     )
-    visit.service.history.quarantine(extended, repository=visit.repository.name)
+    visit.service.history.quarantine(extended, repository=visit.repository.key)
 
 
 def _seconds(days: int) -> float:

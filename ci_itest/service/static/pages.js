@@ -67,8 +67,9 @@
       scales.bars = { range: (_, low, high) => [0, (high || 1) * 1.08] };
     }
     series.push({
-      label: chart.label, scale: "y", stroke: colour("--tests"), width: isPoints ? 1 : 2, value: shown(chart.unit),
-      points: { show: true, size: isPoints ? 4 : 5, fill: colour("--tests") },
+      label: chart.label, scale: "y", stroke: colour("--tests"), width: isPoints ? 0 : 2, value: shown(chart.unit),
+      ...(isPoints && { paths: () => null }),
+      points: { show: true, size: 5, width: 0, fill: colour("--tests") },
     });
     axes.push(axis({ scale: "y", values: withUnit(chart.unit), size: 66 }));
     if (chart.bars) axes.push(axis({ scale: "bars", side: 1, values: withUnit(chart.bars_unit), size: 60, grid: { show: false } }));
