@@ -112,7 +112,6 @@ class MySqlServer:
             _all(connection, "SELECT GET_LOCK('ci_itest_template', %s)", _LOCK_SECONDS)
             if _all(connection, "SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", f"{name}_ready"):
                 return
-            _all(connection, f"DROP DATABASE IF EXISTS `{name}`")
             _create(connection, name)
             if source:
                 _copy(connection, source, name)
@@ -123,7 +122,6 @@ class MySqlServer:
     def clone(self, template: str, *, worker: str) -> tuple[str, str]:
         name = f"{_OWN}w_{os.getpid()}_{worker}"
         with self._maintenance() as connection:
-            _all(connection, f"DROP DATABASE IF EXISTS `{name}`")
             _create(connection, name)
             _copy(connection, template, name)
             _keep_seeded(connection, name)
@@ -153,7 +151,9 @@ WHERE table_schema = database() AND table_name = %s AND constraint_name = 'PRIMA
 def _create(connection: Any, name: str) -> None:
     import pymysql
 
+    """An empty database, in place of one that an interrupted session may have left."""
     try:
+        _all(connection, f"DROP DATABASE IF EXISTS `{name}`")
         _all(connection, f"CREATE DATABASE `{name}`")
     except pymysql.err.OperationalError as error:
         raise ServiceError(
