@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -22,7 +22,8 @@ from ci_itest.model.handover import Handover
 from ci_itest.model.lock import Lock
 from ci_itest.model.plan import Plan
 from ci_itest.model.recording import Surroundings
-from ci_itest.model.run import Run, ShardResult
+from ci_itest.model.run import Conclusion, Run, ShardResult
+from ci_itest.model.upload import Upload, UploadedShard
 
 SCHEMA = 1
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
@@ -177,3 +178,101 @@ def json_lines(data: bytes) -> Iterator[dict[str, Any]]:
 
 def to_json_lines(values: Iterable[object]) -> bytes:
     return b"".join(to_json(value) + b"\n" for value in values)
+
+
+def encode_upload(upload: Upload) -> bytes:
+    """The document of an upload, without a space: it is sent, and nobody opens one."""
+    fields = {name: getattr(upload, name) for name in _CheckedUpload.__struct_fields__}
+    return msgspec.json.encode({"schema": SCHEMA, "kind": "upload", **fields})
+
+
+def decode_upload(data: bytes) -> Upload:
+    """The upload in a document, every number within its bounds; the words are still hostile.
+
+    Raises:
+        DocumentError: It is not JSON, no upload, of a newer schema, or a value is out of bounds.
+    """
+    try:
+        envelope = msgspec.json.decode(data, type=_Envelope)
+        if envelope.kind != "upload" or envelope.schema > SCHEMA:
+            raise DocumentError(
+                f"This is a document {envelope.kind[:20]!r} of schema {envelope.schema}; an upload of schema "
+                f"{SCHEMA} is wanted.",
+                hint="Use the same version of ci-itest in the jobs and in the service.",
+            )
+        checked = msgspec.json.decode(data, type=_CheckedUpload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DocumentError(f"This is no upload: {error}.") from error
+    _refuse_wrong_places(checked)
+    fields = {name: getattr(checked, name) for name in checked.__struct_fields__}
+    shards = tuple(UploadedShard(**msgspec.structs.asdict(shard)) for shard in checked.shards)
+    return Upload(**(fields | {"shards": shards}))
+
+
+def _refuse_wrong_places(upload: _CheckedUpload) -> None:
+    files, cases = len(upload.files), len(upload.cases)
+    if any(row[0] >= files for row in upload.cases):
+        raise DocumentError("This is no upload: a case names a file that is not there.")
+    if any(row[0] >= cases for rows in (upload.failures, upload.causes, upload.slowed) for row in rows):
+        raise DocumentError("This is no upload: something is said of a case that is not there.")
+
+
+class _Envelope(msgspec.Struct):
+    schema: int
+    kind: str
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+_Small = Annotated[int, msgspec.Meta(ge=0, le=32_767)]
+_Microseconds = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+_Time = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+_Name = Annotated[str, msgspec.Meta(max_length=10_000)]
+_Text = Annotated[str, msgspec.Meta(max_length=70_000)]
+_Outcome = Annotated[int, msgspec.Meta(ge=0, le=4)]
+_Verdict = Annotated[int, msgspec.Meta(ge=1, le=6)]
+
+
+class _CheckedShard(msgspec.Struct):
+    suite: _Name
+    index: _Small
+    count: _Small
+    run_attempt: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
+    planned_seconds: _Time = 0.0
+    work_seconds: _Time = 0.0
+    wall_seconds: _Time = 0.0
+    phases: Annotated[tuple[tuple[_Name, _Time], ...], msgspec.Meta(max_length=200)] = ()
+
+
+class _CheckedUpload(msgspec.Struct):
+    """The fields of `Upload` with their bounds."""
+
+    run_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    commit: Annotated[str, msgspec.Meta(max_length=200)]
+    started_at: Annotated[str, msgspec.Meta(max_length=64)]
+    run_attempt: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
+    branch: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
+    is_trusted: bool = True
+    conclusion: Conclusion = Conclusion.NOTHING
+    event: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    pull_request: _Count = 0
+    actor: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    shard_count: _Small = 0
+    shards: Annotated[tuple[_CheckedShard, ...], msgspec.Meta(max_length=4_096)] = ()
+    files: Annotated[tuple[tuple[_Name, _Name], ...], msgspec.Meta(max_length=1_000_000)] = ()
+    cases: Annotated[
+        tuple[
+            tuple[
+                _Count, _Name, _Outcome, _Verdict, _Small, _Small, _Microseconds, _Microseconds, _Microseconds, _Small
+            ],
+            ...,
+        ],
+        msgspec.Meta(max_length=1_000_000),
+    ] = ()
+    failures: tuple[tuple[_Count, Annotated[int, msgspec.Meta(ge=1, le=32_767)], _Text, _Text], ...] = ()
+    causes: tuple[
+        tuple[_Count, Annotated[int, msgspec.Meta(ge=1, le=4)], Annotated[float, msgspec.Meta(ge=0, le=1)]], ...
+    ] = ()
+    slowed: tuple[tuple[_Count, _Time, _Time, _Count], ...] = ()
+    words: Annotated[tuple[tuple[_Name, _Text], ...], msgspec.Meta(max_length=1_000)] = ()
+    codeowners: Annotated[str, msgspec.Meta(max_length=1_000_000)] = ""
+    default_branch: Annotated[str, msgspec.Meta(max_length=1_000)] = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 
@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from ci_itest.history import judgements, queries, rollups, rows
 from ci_itest.history.bulk import found_among, insert_rows
-from ci_itest.history.schema import cases, failures, repositories, results, runs, shards, uploads
+from ci_itest.history.known_cases import KnownCases
+from ci_itest.history.schema import failures, repositories, results, runs, shards, uploads
 from ci_itest.model.run import Conclusion
 from ci_itest.model.upload import Upload, UploadedShard
 
@@ -28,7 +29,6 @@ RESULT_COLUMNS = (
     "shard",
 )
 _FAILURE_COLUMNS = ("run_id", "case_id", "attempt", "message", "details")
-_CASE_COLUMNS = ("repository_id", "digest", "suite", "file", "name")
 
 
 class Taken(Enum):
@@ -49,7 +49,9 @@ def repository_number(connection: Connection, name: str, *, created_us: int = 0)
     return int(found)
 
 
-def ingest(connection: Connection, upload: Upload, *, repository_id: int, recorded_at: str) -> bool:
+def ingest(
+    connection: Connection, upload: Upload, *, repository_id: int, recorded_at: str, known_cases: KnownCases
+) -> bool:
     """Keep a whole run; False when this attempt of it is there already, whole."""
     ci_run_id = rows.storable(upload.run_id)
     known = connection.execute(
@@ -65,12 +67,15 @@ def ingest(connection: Connection, upload: Upload, *, repository_id: int, record
     else:
         run_id = known.id
         connection.execute(update(runs).where(runs.c.id == run_id).values(row))
-    _keep(connection, upload, new_shards, places, run_id=run_id, repository_id=repository_id, is_new=known is None)
-    rollups.add_run(connection, run_id)
+    numbers = known_cases.numbers(connection, upload, places, repository_id=repository_id)
+    _keep(connection, upload, new_shards, numbers, run_id=run_id, is_new=known is None)
+    rollups.add_run(connection, run_id, repository_id=repository_id, started_us=row["started_us"])
     return True
 
 
-def ingest_part(connection: Connection, upload: Upload, *, repository_id: int, recorded_at: str) -> bool:
+def ingest_part(
+    connection: Connection, upload: Upload, *, repository_id: int, recorded_at: str, known_cases: KnownCases
+) -> bool:
     """Keep one shard of a run that comes shard by shard; False when the run is whole, or the shard is there.
 
     With the last planned shard the run is whole, and gets its conclusion.
@@ -93,7 +98,8 @@ def ingest_part(connection: Connection, upload: Upload, *, repository_id: int, r
         counts = rows.verdict_counts(case[3] for case in upload.cases)
         added = {name: runs.c[name] + count for name, count in counts.items()}
         connection.execute(update(runs).where(runs.c.id == run_id).values(added))
-    _keep(connection, upload, new_shards, places, run_id=run_id, repository_id=repository_id, is_new=known is None)
+    numbers = known_cases.numbers(connection, upload, places, repository_id=repository_id)
+    _keep(connection, upload, new_shards, numbers, run_id=run_id, is_new=known is None)
     arrived = connection.scalar(select(func.count()).select_from(shards).where(shards.c.run_id == run_id)) or 0
     if upload.shard_count and arrived >= upload.shard_count:
         close_run(connection, run_id, is_complete=True)
@@ -102,13 +108,14 @@ def ingest_part(connection: Connection, upload: Upload, *, repository_id: int, r
 
 def close_run(connection: Connection, run_id: int, *, is_complete: bool) -> None:
     """No more shards of a run come: it gets its conclusion, and counts from now on."""
-    row = connection.execute(select(runs.c.failed, runs.c.passed).where(runs.c.id == run_id)).one()
+    columns = (runs.c.failed, runs.c.repository_id, runs.c.started_us)
+    row = connection.execute(select(*columns).where(runs.c.id == run_id)).one()
     conclusion = Conclusion.INCOMPLETE
     if is_complete:
         conclusion = Conclusion.FAILURE if row.failed else Conclusion.SUCCESS
     closed = {"is_open": False, "conclusion": conclusion.value}
     connection.execute(update(runs).where(runs.c.id == run_id).values(closed))
-    rollups.add_run(connection, run_id)
+    rollups.add_run(connection, run_id, repository_id=row.repository_id, started_us=row.started_us)
 
 
 def take(
@@ -119,6 +126,7 @@ def take(
     part: str,
     digest: bytes,
     received_at: str,
+    known_cases: KnownCases,
 ) -> Taken:
     """Keep an upload once, whatever how often and by how many it is sent.
 
@@ -136,7 +144,9 @@ def take(
     known = connection.scalar(select(uploads.c.digest).where(*same))
     if known is not None:
         return Taken.KNOWN if known == digest else Taken.DIFFERENT
-    is_new = (ingest_part if part else ingest)(connection, upload, repository_id=repository_id, recorded_at=received_at)
+    is_new = (ingest_part if part else ingest)(
+        connection, upload, repository_id=repository_id, recorded_at=received_at, known_cases=known_cases
+    )
     if not is_new:
         return Taken.DIFFERENT
     connection.execute(insert(uploads).values(**key, digest=digest, received_us=rows.to_epoch(received_at)))
@@ -147,16 +157,14 @@ def _keep(
     connection: Connection,
     upload: Upload,
     new_shards: Sequence[UploadedShard],
-    places: Sequence[int],
+    numbers: Mapping[int, int],
     *,
     run_id: int,
-    repository_id: int,
     is_new: bool,
 ) -> None:
     shard_rows = rows.shard_rows(new_shards, run_id=run_id)
     if shard_rows:
         connection.execute(insert(shards), shard_rows)
-    numbers = number_cases(connection, upload, places, repository_id=repository_id)
     # In the order of the table's key, which SQLite then only appends to; of two names stored alike the last stands.
     by_number = {number: place for place, number in numbers.items()}
     if not is_new:
@@ -179,32 +187,3 @@ def _keep(
     ]
     insert_rows(connection, failures, _FAILURE_COLUMNS, texts)
     judgements.keep(connection, upload, run_id=run_id, numbers=kept)
-
-
-def number_cases(
-    connection: Connection, upload: Upload, places: Iterable[int], *, repository_id: int
-) -> dict[int, int]:
-    """The number of each case by its place; new ones are made."""
-    prefixes = [rows.digest_prefix(suite, file) for suite, file in upload.files]
-    digests = {place: rows.digest_of(prefixes[row[0]], row[1]) for place in places for row in (upload.cases[place],)}
-    known = case_numbers(connection, digests.values(), repository_id=repository_id)
-    new = {digest: place for place, digest in digests.items() if digest not in known}
-    if new:
-        added = [
-            (repository_id, digest, *(rows.storable(text) for text in _names(upload, place)))
-            for digest, place in new.items()
-        ]
-        insert_rows(connection, cases, _CASE_COLUMNS, added)
-        known |= case_numbers(connection, new, repository_id=repository_id)
-    return {place: known[digest] for place, digest in digests.items()}
-
-
-def case_numbers(connection: Connection, digests: Iterable[bytes], *, repository_id: int) -> dict[bytes, int]:
-    """The numbers of the cases that are there."""
-    query = queries.case_ids(repository_id)
-    return {bytes(digest): number for digest, number in found_among(connection, query, cases.c.digest, digests)}
-
-
-def _names(upload: Upload, place: int) -> tuple[str, str, str]:
-    case = upload.case(place)
-    return case.suite, case.file, case.name

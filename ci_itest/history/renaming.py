@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
 from ci_itest.history import queries, rows
+from ci_itest.history.known_cases import void_numbers
 from ci_itest.history.rollups import DAY_US
 from ci_itest.history.schema import case_days, cases, failures, results, runs
 from ci_itest.history.schema import renames as table
@@ -31,6 +32,8 @@ def rename(connection: Connection, repository_id: int, pairs: Iterable[tuple[Cas
         kept = queries.quarantine_entry(repository_id, **names).values(file=row["file"], name=row["name"])
         connection.execute(kept)
         count += 1
+    if count:
+        void_numbers(connection)
     return count
 
 
@@ -76,6 +79,7 @@ def undo(connection: Connection, repository_id: int, case: CaseId) -> bool:
     connection.execute(delete(results).where(moved, is_before))
     _move_days(connection, row, number)
     connection.execute(delete(table).where(table.c.id == row.id))
+    void_numbers(connection)
     # What the old name was called before is its own affair again.
     connection.execute(update(table).where(table.c.case_id == row.case_id, table.c.id < row.id).values(case_id=number))
     return True

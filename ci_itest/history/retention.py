@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from ci_itest.history import queries, rows
 from ci_itest.history.archive import to_archive
+from ci_itest.history.known_cases import void_numbers
 from ci_itest.history.rollups import DAY_US
 from ci_itest.history.schema import archive, case_days, deliveries, failures, results, runs, uploads, used_tokens
 
@@ -106,6 +107,7 @@ def forget_runs(connection: Connection, before_us: int) -> int:
     days = connection.execute(delete(case_days).where(case_days.c.day < before_us // DAY_US)).rowcount
     if count or days:
         connection.execute(queries.cases_without_days())
+        void_numbers(connection)
     return count
 
 

@@ -9,21 +9,18 @@ from ci_itest.model.upload import OUTCOME_CODES, VERDICT_CODES
 
 DAY_US = 86_400 * 1_000_000
 
-_PASSED, _FAILED = VERDICT_CODES[Verdict.PASSED], VERDICT_CODES[Verdict.FAILED]
 _RAN = ", ".join(str(OUTCOME_CODES[outcome]) for outcome in (Outcome.PASSED, Outcome.FAILED, Outcome.ERROR))
 
+_TAKEN = "result.setup_us + result.call_us + result.teardown_us"
 # Built of constants alone. Not SQLAlchemy's insert-from-select: its two dialects have two forms of the same upsert.
-_SUMS = f"""
-SELECT run.repository_id, run.started_us / {DAY_US}, result.case_id,
-    SUM(CASE WHEN result.outcome IN ({_RAN}) THEN 1 ELSE 0 END),
-    SUM(CASE WHEN result.verdict = {_FAILED} THEN 1 ELSE 0 END),
-    SUM(CASE WHEN result.verdict = {VERDICT_CODES[Verdict.RECOVERED]} THEN 1 ELSE 0 END),
-    SUM(CASE WHEN result.verdict = {VERDICT_CODES[Verdict.QUARANTINED]} THEN 1 ELSE 0 END),
-    SUM(CASE WHEN result.verdict = {VERDICT_CODES[Verdict.SKIPPED]} THEN 1 ELSE 0 END),
-    SUM(result.setup_us + result.call_us + result.teardown_us),
-    MAX(result.setup_us + result.call_us + result.teardown_us)
-FROM results AS result JOIN runs AS run ON run.id = result.run_id
-"""  # noqa: S608
+_COUNTED = f"""
+    CASE WHEN result.outcome IN ({_RAN}) THEN 1 ELSE 0 END,
+    CASE WHEN result.verdict = {VERDICT_CODES[Verdict.FAILED]} THEN 1 ELSE 0 END,
+    CASE WHEN result.verdict = {VERDICT_CODES[Verdict.RECOVERED]} THEN 1 ELSE 0 END,
+    CASE WHEN result.verdict = {VERDICT_CODES[Verdict.QUARANTINED]} THEN 1 ELSE 0 END,
+    CASE WHEN result.verdict = {VERDICT_CODES[Verdict.SKIPPED]} THEN 1 ELSE 0 END,
+    {_TAKEN}"""
+_SUMMED = ", ".join(f"SUM({one.strip()})" for one in _COUNTED.split(",\n"))
 _INTO = (
     "INSERT INTO case_days (repository_id, day, case_id, runs, failed, recovered, quarantined, skipped, taken_us, "
     "slowest_us)"
@@ -39,14 +36,21 @@ ON CONFLICT (repository_id, day, case_id) DO UPDATE SET
     slowest_us = CASE WHEN excluded.slowest_us > case_days.slowest_us
         THEN excluded.slowest_us ELSE case_days.slowest_us END
 """
-_GROUPED = "GROUP BY run.repository_id, run.started_us / " + str(DAY_US) + ", result.case_id"
 
 
-def add_run(connection: Connection, run_id: int) -> None:
-    """Count a run's results in."""
-    connection.exec_driver_sql(f"{_INTO} {_SUMS} WHERE result.run_id = {int(run_id)} {_GROUPED} {_UPSERT}")
+def add_run(connection: Connection, run_id: int, *, repository_id: int, started_us: int) -> None:
+    """Count a run's results in: a run has one of each case, so there is nothing to sum."""
+    of = f"{int(repository_id)}, {int(started_us) // DAY_US}, result.case_id, {_COUNTED}, {_TAKEN}"
+    connection.exec_driver_sql(
+        f"{_INTO} SELECT {of} FROM results AS result WHERE result.run_id = {int(run_id)} {_UPSERT}"  # noqa: S608
+    )
 
 
 def add_all(connection: Connection) -> None:
     """Count every result in, where nothing is counted yet."""
-    connection.exec_driver_sql(f"{_INTO} {_SUMS} {_GROUPED}")
+    day = f"run.started_us / {DAY_US}"
+    connection.exec_driver_sql(
+        f"{_INTO} SELECT run.repository_id, {day}, result.case_id, {_SUMMED}, MAX({_TAKEN}) "  # noqa: S608
+        "FROM results AS result JOIN runs AS run ON run.id = result.run_id "
+        f"GROUP BY run.repository_id, {day}, result.case_id"
+    )

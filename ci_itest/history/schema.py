@@ -43,11 +43,12 @@ repositories = Table(
     "repositories",
     metadata,
     Column("id", Integer, primary_key=True),
-    # What never changes: `github:` and GitHub's number in a service, since names are given to others; else a name.
+    # "owner/name" as it is now, or another name that stays the same.
     Column("name", Text, nullable=False, unique=True),
-    # "owner/name" as it is now; "" where `name` is it.
-    Column("title", Text, nullable=False, server_default=""),
+    # GitHub's number, which stays when the name goes to another repository; NULL where none was told.
+    Column("github_id", BigInteger, nullable=True),
     Column("created_us", BigInteger, nullable=False, server_default="0"),
+    Index("repositories_by_github_id", "github_id", unique=True),
 )
 
 migrations = Table(

@@ -33,6 +33,7 @@ from ci_itest.history import (
     upgrade,
 )
 from ci_itest.history.database import WRITES, damaged, database_url, door, engine_for, give_back_space
+from ci_itest.history.known_cases import KnownCases
 from ci_itest.history.store import LAST_RUNS
 from ci_itest.model.bypass import AuditedBypass, BypassRecord
 from ci_itest.model.cases import CaseId, Verdict
@@ -47,6 +48,7 @@ class SqlHistory:
     def __init__(self, engine: Engine, *, name: str) -> None:
         self._engine = engine
         self._name = name
+        self.known_cases = KnownCases()
         # SQLite takes one writer at a time. Threads that wait here are woken in turn; at the file they would poll.
         self._writing = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
@@ -77,7 +79,13 @@ class SqlHistory:
     def record(self, run: Run, *, repository: str, recorded_at: str) -> bool:
         with self.transaction(writes=True) as connection:
             repository_id = _repository_id(connection, rows.storable(repository))
-            return ingest.ingest(connection, rows.upload_of(run), repository_id=repository_id, recorded_at=recorded_at)
+            return ingest.ingest(
+                connection,
+                rows.upload_of(run),
+                repository_id=repository_id,
+                recorded_at=recorded_at,
+                known_cases=self.known_cases,
+            )
 
     def timings(
         self, suite: str, *, repository: str, branches: Collection[str] | None, last_runs: int = LAST_RUNS

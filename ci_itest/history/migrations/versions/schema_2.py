@@ -24,7 +24,7 @@ def upgrade() -> None:
     _add_columns(connection)
     _rebuild(connection)
     schema.metadata.create_all(connection, checkfirst=True)
-    for table in (schema.runs, schema.results):
+    for table in (schema.repositories, schema.runs, schema.results):
         _add_indexes(connection, table)
     rollups.add_all(connection)
 
@@ -32,7 +32,8 @@ def upgrade() -> None:
 def _add_columns(connection: Connection) -> None:
     blob = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
     false = "false" if connection.dialect.name == "postgresql" else "0"
-    op.execute("ALTER TABLE repositories ADD COLUMN title TEXT DEFAULT '' NOT NULL")
+    op.execute("ALTER TABLE repositories ADD COLUMN github_id BIGINT")
+    op.execute("CREATE UNIQUE INDEX repositories_by_github_id ON repositories (github_id)")
     op.execute("ALTER TABLE repositories ADD COLUMN created_us BIGINT DEFAULT 0 NOT NULL")
     op.execute(f"ALTER TABLE runs ADD COLUMN is_open BOOLEAN DEFAULT {false} NOT NULL")
     op.execute("ALTER TABLE runs ADD COLUMN event TEXT DEFAULT '' NOT NULL")
