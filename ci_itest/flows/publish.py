@@ -91,6 +91,7 @@ def publish(
     base: Base | None = None,
     fails_on_new_only: bool = False,
     templates: Mapping[str, str] | None = None,
+    attachments: Mapping[int, str] | None = None,
 ) -> Published:
     """Write the report's files into a folder: report.html, comment.md, summary.md, junit.xml, ctrf.json,
     run.json, badge.svg.
@@ -102,6 +103,7 @@ def publish(
         base: An earlier run of the base branch to compare with.
         fails_on_new_only: Whether failures that a complete base has too let the run pass.
         templates: The user's own by name; what is wrong with one is said in the report, and ours is used.
+        attachments: Shard index to the folder, seen from the page, that the paths of its cases' attachments start at.
 
     Raises:
         FileError: The folder cannot be written to.
@@ -115,6 +117,7 @@ def publish(
         bypass_reason=bypass_reason,
         base=base,
         fails_on_new_only=fails_on_new_only,
+        file_folders=attachments,
     )
     return write_report(
         view,

@@ -152,6 +152,7 @@ def command(
         base=compared,
         templates=templates_of(plan, place, api=api) if plan else {},
         api=api,
+        bundles=bundles,
     )
     click.echo(published.page)
     return published.exit_code
@@ -211,8 +212,14 @@ def finish(
     base: Base | None = None,
     templates: Mapping[str, str] | None = None,
     api: GitHubApi | None = None,
+    bundles: Path | None = None,
 ) -> Published:
-    """Write the run's report and tell GitHub where there is one."""
+    """Write the run's report and tell GitHub where there is one.
+
+    Args:
+        bundles: Folder of the bundles, whose attachments go beside the page.
+    """
+    from ci_itest.flows.attachments import keep_attachments
     from ci_itest.flows.publish import outputs_of, publish
 
     published = publish(
@@ -226,6 +233,7 @@ def finish(
         base=base,
         fails_on_new_only=report.fail_on == "new-failures",
         templates=templates,
+        attachments=keep_attachments(run, bundles, folder) if bundles else None,
     )
     comment_url = post_comment(published, run, report, place, api=api)
     make_check(published, report, place, prefix=run.root, api=api)

@@ -93,6 +93,7 @@ def command(
         replay_target=target,
         templates=templates_of(plan, place, api=api),
         api=api,
+        bundles=folder.bundles,
     )
     _tell(published.view)
     click.echo(_shown(published.page))

@@ -82,7 +82,9 @@ class CiItestReporter {
 
   // What a failed attempt left, copied beside the results, each named as the report looks for it.
   keep(attachments) {
-    const folder = path.join(path.dirname(process.env.CI_ITEST_SHARD), ATTACHMENTS);
+    const results = path.dirname(process.env.CI_ITEST_SHARD);
+    const folder = path.join(results, ATTACHMENTS);
+    const bundle = path.basename(path.dirname(results));
     let text = "";
     for (const { name, path: source, body, contentType } of attachments) {
       try {
@@ -93,7 +95,7 @@ class CiItestReporter {
         fs.mkdirSync(folder, { recursive: true });
         if (source) fs.copyFileSync(source, path.join(folder, kept));
         else fs.writeFileSync(path.join(folder, kept), body ?? "");
-        text += `\n[[ATTACHMENT|results/${ATTACHMENTS}/${kept}]]`;
+        text += `\n[[ATTACHMENT|${bundle}/results/${ATTACHMENTS}/${kept}]]`;
       } catch (error) {
         text += `\n${name} could not be kept: ${error.message}`;
       }
