@@ -3,6 +3,7 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 SHOP_VENV := examples/shop/.venv
+NODE_EXAMPLES := examples/node examples/playwright
 # Where PYTHONDONTWRITEBYTECODE is set, each of the example's dozen processes would compile its libraries: 3 s of CPU.
 export UV_COMPILE_BYTECODE := 1
 
@@ -11,7 +12,7 @@ help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: deps
-deps: $(VENV)/.installed $(SHOP_VENV)/.installed ## Install the development tools and the example's requirements
+deps: $(VENV)/.installed $(SHOP_VENV)/.installed $(NODE_EXAMPLES:%=%/node_modules/.installed) ## Install the development tools and the example's requirements
 
 $(VENV)/.installed: requirements-dev.txt pyproject.toml
 	@.ci/uv venv --quiet --allow-existing --python '>=3.11' $(VENV)
@@ -23,6 +24,12 @@ $(SHOP_VENV)/.installed: examples/shop/requirements.txt
 	@.ci/uv venv --quiet --allow-existing --python '>=3.11' $(SHOP_VENV)
 	@.ci/uv pip sync --quiet --python $(SHOP_VENV)/bin/python --require-hashes examples/shop/requirements.txt
 	@touch $@
+
+# Without npm the examples for Node are left out, and so are the tests that need them.
+%/node_modules/.installed: %/package-lock.json
+	@if command -v npm > /dev/null; then \
+	  cd $* && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-audit --no-fund && touch node_modules/.installed; \
+	else echo "There is no npm: $* is left out." >&2; fi
 
 .PHONY: demo
 demo: deps ## Run the example: plan, shards on real services, merge, report
