@@ -1,10 +1,12 @@
-"""Other tools on the same files, each installed into a throw-away venv of its own."""
+"""Other tools on the same files, each installed into a throw-away folder of its own."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,6 +99,30 @@ _PACKAGES = {
 }
 
 
+_NPM_LONGEST = 900.0
+NPM = {
+    "allure-3": ("allure@3.18.0", ["allure", "awesome", "--single-file", "--output", "{out}", "{folder}"]),
+    "allure-2": ("allure-commandline@2.46.1", ["allure", "generate", "--clean", "--output", "{out}", "{folder}"]),
+    "xunit-viewer": ("xunit-viewer@10.6.1", ["xunit-viewer", "--results", "{folder}", "--output", "{out}/page.html"]),
+    "junit-report-merger": ("junit-report-merger@9.0.4", ["jrm", "{out}/merged.xml", "{folder}/*.xml"]),
+}
+"""Tools of npm: the package, its program and arguments."""
+
+_COST = """
+import json, resource, subprocess, sys
+try:
+    ended = subprocess.run(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=float(sys.argv[1]))
+except subprocess.TimeoutExpired:
+    sys.exit(f"stopped after {sys.argv[1]} s")
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+if ended.returncode:
+    sys.exit(f"ended with {ended.returncode}: {ended.stderr.decode(errors='replace').strip()[-200:]}")
+print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+"""
+
+ELSEWHERE = "EnricoMi/publish-unit-test-result-action is on no package registry (a Docker image): not run"
+
+
 class PeerMissingError(Exception):
     """A peer that cannot be installed here."""
 
@@ -150,6 +176,50 @@ def _pytest_html(python: Path, folder: Path) -> str:
     page = folder / "report.html"
     size = page.stat().st_size / 1e6 if page.exists() else 0.0
     return f"pytest-html +{seconds[1] - seconds[0]:.1f} s for 10,000 tests, page {size:.1f} MB"
+
+
+def npm_peer_words(name: str, folder: Path) -> str:
+    """What a tool of npm cost on a folder of files, and how much it wrote."""
+    package, command = NPM[name]
+    try:
+        programs = _npm_folder(name, package) / "node_modules" / ".bin"
+    except PeerMissingError as error:
+        return f"{name}: {error}"
+    with tempfile.TemporaryDirectory() as out:
+        filled = [part.format(out=out, folder=folder) for part in command]
+        program = str(_program(programs, filled[0], package))
+        ended = subprocess.run(
+            [sys.executable, "-c", _COST, str(_NPM_LONGEST), program, *filled[1:]],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ended.returncode:
+            return f"{name}: {ended.stderr.strip()}"
+        seconds, megabytes = json.loads(ended.stdout)
+        written = [path.stat().st_size for path in Path(out).rglob("*") if path.is_file()]
+    files = "1 file" if len(written) == 1 else f"{len(written):,} files"
+    return f"{name} {seconds:.1f} s, {megabytes:.0f} MB, wrote {sum(written) / 1e6:.0f} MB in {files}"
+
+
+def _program(programs: Path, name: str, package: str) -> Path:
+    """allure-commandline links no program of its own into .bin."""
+    linked = programs / name
+    return linked if linked.exists() else programs.parent / package.partition("@")[0] / "bin" / name
+
+
+def _npm_folder(name: str, package: str) -> Path:
+    folder = CACHE / f"report-{name}"
+    npm = shutil.which("npm")
+    if npm is None:
+        raise PeerMissingError("there is no npm here")
+    if not (folder / ".installed").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        install = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), package]
+        if subprocess.run(install, capture_output=True, check=False).returncode:
+            raise PeerMissingError("cannot be installed here")
+        (folder / ".installed").touch()
+    return folder
 
 
 def _venv(name: str, packages: Sequence[str]) -> Path:

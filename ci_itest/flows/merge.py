@@ -14,7 +14,7 @@ from dataclasses import replace
 from ci_itest.flows.attempts import with_earlier_attempts
 from ci_itest.flows.bundles import BrokenBundle, Bundles
 from ci_itest.flows.service_tails import bounded
-from ci_itest.model.cases import Attempt, CaseId, CaseResult, Verdict, verdict_of
+from ci_itest.model.cases import NEVER_RAN, Attempt, CaseId, CaseResult, Verdict, verdict_of
 from ci_itest.model.plan import Plan, SuitePlan
 from ci_itest.model.run import Finding, FindingKind, Run, RunFacts, ShardResult, ShardState, StopReason, shard_label
 
@@ -265,7 +265,7 @@ def _case_result(case: CaseId, attempts: tuple[Attempt, ...], shard: ShardResult
     if case in shard.running:
         note = "was running when the shard ended"
     elif not attempts:
-        note = "never ran"
+        note = NEVER_RAN
     # A case whose retry was cut off by the end of the shard has no last attempt.
     verdict = Verdict.MISSING if case in shard.running else verdict_of(attempts)
     return CaseResult(case, attempts, verdict, shard=shard.index, note=note)

@@ -9,6 +9,9 @@ from enum import StrEnum
 COLLECTION_NAME = "<collection>"
 """Name of the case that stands for a file which could not even be collected (an import error)."""
 
+NEVER_RAN = "never ran"
+"""Note of a missing case that had not even begun when its shard ended."""
+
 
 class Outcome(StrEnum):
     """How one attempt ended."""

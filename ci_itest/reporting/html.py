@@ -263,8 +263,8 @@ def _json(value: object) -> bytes:
 def _packed(pieces: Iterable[bytes]) -> str:
     """gzip and base64: letters, digits, `+`, `/` and `=` only, so it cannot end the script element it stands in."""
     packed = io.BytesIO()
-    # mtime=0: the same run gives the same page.
-    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=4, mtime=0) as file:
+    # mtime=0: the same run gives the same page. Level 1: a third of the time of level 4 for a tenth more bytes.
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0) as file:
         for piece in pieces:
             file.write(piece)
     return base64.b64encode(packed.getbuffer()).decode("ascii")

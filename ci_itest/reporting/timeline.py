@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from ci_itest.model.cases import Attempt, CaseResult, Verdict
-from ci_itest.model.run import Run, ServiceTime, ShardResult
+from ci_itest.model.run import PhaseTime, Run, ServiceTime, ShardResult, ShardState
 from ci_itest.reporting.shards import all_phases, phase_kind, wall_seconds_of
 from ci_itest.reporting.wording import duration, plural
 
@@ -22,8 +22,12 @@ MAX_TESTS = 40
 
 _WHOLE = 100.0
 _NARROWEST = 0.25
+_NARROWEST_BAD = 0.7
 _TICKS = 4
-_STEPS = (0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
+_STEPS = (
+    *(0.25, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10, 15, 20, 25, 30, 45, 60, 75, 90),
+    *(120, 150, 180, 240, 300, 450, 600, 900, 1200, 1500, 1800, 2700, 3600, 5400, 7200, 10_800, 14_400, 21_600, 43_200),
+)
 _LONGEST_NAMED = 3
 
 
@@ -114,6 +118,7 @@ def timeline_view(run: Run) -> TimelineView | None:
             shard,
             attempts.get((shard.suite, shard.index), ()),
             _Axis(offsets.get(shard.label, 0.0), span),
+            wall=walls[shard.suite, shard.index],
             is_open=(shard.suite, shard.index) in opened,
         )
         for shard in shown
@@ -142,8 +147,9 @@ class _Axis:
     span: float
 
     def bar(self, kind: str, start: float, seconds: float, text: str, link: str = "") -> Bar:
-        x = min(max((self.offset + start) / self.span * _WHOLE, 0.0), _WHOLE - _NARROWEST)
-        width = min(max(seconds / self.span * _WHOLE, _NARROWEST), _WHOLE - x)
+        narrowest = _NARROWEST_BAD if kind in ("failed", "recovered") else _NARROWEST
+        x = min(max((self.offset + start) / self.span * _WHOLE, 0.0), _WHOLE - narrowest)
+        width = min(max(seconds / self.span * _WHOLE, narrowest), _WHOLE - x)
         return Bar(kind, round(x, 2), round(width, 2), text, link)
 
 
@@ -196,8 +202,9 @@ def _span(seconds: float) -> float:
     return _TICKS * next((step for step in _STEPS if step * _TICKS >= seconds), seconds / _TICKS)
 
 
-def _shard(shard: ShardResult, attempts: Sequence[_Timed], axis: _Axis, *, is_open: bool) -> ShardTimeline:
-    lanes = (_phase_lane(shard, axis), *_service_lanes(shard, axis), *_worker_lanes(shard, attempts, axis))
+def _shard(shard: ShardResult, attempts: Sequence[_Timed], axis: _Axis, *, wall: float, is_open: bool) -> ShardTimeline:
+    phases = _phases_until(shard, wall)
+    lanes = (_phase_lane(phases, axis), *_service_lanes(shard, phases, axis), *_worker_lanes(shard, attempts, axis))
     parts = [plural(len(shard.services), "service") if shard.services else "", plural(len(attempts), "attempt")]
     return ShardTimeline(
         label=shard.label,
@@ -207,18 +214,24 @@ def _shard(shard: ShardResult, attempts: Sequence[_Timed], axis: _Axis, *, is_op
     )
 
 
-def _phase_lane(shard: ShardResult, axis: _Axis) -> Lane:
+def _phases_until(shard: ShardResult, wall: float) -> list[PhaseTime]:
+    """The phases, with the one in which a shard was killed: it left no figure, its last test did."""
+    phases = all_phases(shard)
+    rest = wall - sum(phase.seconds for phase in phases)
+    return [*phases, PhaseTime("tests", rest)] if rest > 0 and shard.state is ShardState.STARTED else phases
+
+
+def _phase_lane(phases: Sequence[PhaseTime], axis: _Axis) -> Lane:
     bars, at = [], 0.0
-    for phase in all_phases(shard):
+    for phase in phases:
         text = f"{phase.name} {duration(phase.seconds)}"
         bars.append(axis.bar(phase_kind(phase.name), at, phase.seconds, text))
         at += phase.seconds
     return Lane("phases", tuple(bars), duration(at), ", ".join(bar.text for bar in bars))
 
 
-def _service_lanes(shard: ShardResult, axis: _Axis) -> Iterable[Lane]:
+def _service_lanes(shard: ShardResult, phases: Sequence[PhaseTime], axis: _Axis) -> Iterable[Lane]:
     """When each service was asked for, when it was ready, and that it was there until the clean-up."""
-    phases = all_phases(shard)
     names = [phase.name for phase in phases]
     if "services" not in names:
         return
@@ -257,7 +270,8 @@ def _worker_lanes(shard: ShardResult, attempts: Sequence[_Timed], axis: _Axis) -
 def _worker_lane(name: str, timed: Sequence[tuple[float, Attempt, Verdict]], chosen: set[int], axis: _Axis) -> Lane:
     first, last = min(start for start, *_ in timed), max(start + attempt.seconds for start, attempt, _ in timed)
     bars = [axis.bar("busy", first, last - first, f"{name}: {plural(len(timed), 'attempt')}")]
-    for start, attempt, verdict in sorted(timed, key=lambda entry: entry[0]):
+    # What failed is drawn last, over the neighbours that its narrowest width would be lost between.
+    for start, attempt, verdict in sorted(timed, key=lambda entry: (entry[1].outcome.is_bad, entry[0])):
         if id(attempt) in chosen:
             words = f"{attempt.case.node_id}: {attempt.outcome.value}, {duration(attempt.seconds)}"
             bars.append(axis.bar(_kind(attempt, verdict), start, attempt.seconds, words, _link(attempt)))

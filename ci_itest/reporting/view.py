@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ci_itest import __version__
-from ci_itest.model.cases import CaseId, CaseResult, Verdict
+from ci_itest.model.cases import NEVER_RAN, CaseId, CaseResult, Verdict
 from ci_itest.model.run import Conclusion, Finding, Run, conclusion_of
 from ci_itest.model.table import CaseTable
 from ci_itest.reporting.causes import Cause, group_by_cause
@@ -70,6 +70,7 @@ class ReportView:
         evidence: What the results say about whose fault it is.
         causes: Failures by cause, the first of `cause_count`.
         recovered: Cases that failed and then passed, the first of `counts.recovered`; so are the other lists.
+        interrupted: Cases that had begun and left no result.
         missing: Cases without a result, by file, the first of `missing_file_count` files.
         plan_words: How well the plan held.
         phase_kinds: Phases that the shards' bars show.
@@ -227,7 +228,7 @@ def report_view(
         quarantined=_views(verdicts[Verdict.QUARANTINED], context),
         missing=missing,
         missing_file_count=missing_file_count,
-        interrupted=_views([result for result in verdicts[Verdict.MISSING] if result.note], context),
+        interrupted=_views([result for result in verdicts[Verdict.MISSING] if _was_running(result)], context),
         skipped=skip_groups(verdicts[Verdict.SKIPPED]),
         slowest=slowest(cases, context),
         shards=shards,
@@ -276,6 +277,10 @@ def _conclusion(run: Run, counts: Counts, bypass_reason: str) -> Conclusion:
 
 def _files_reported(labels: Mapping[tuple[str, int], str]) -> str:
     return plural(len({number for _, number in labels}), "file")
+
+
+def _was_running(missing: CaseResult) -> bool:
+    return missing.note not in ("", NEVER_RAN)
 
 
 def _views(results: Sequence[CaseResult], context: CaseContext) -> tuple[CaseView, ...]:
