@@ -218,8 +218,6 @@ def speed_rows() -> list[Row]:
             "1.5",
             figure["cpu_seconds"] <= 1.5,
             "; ".join(filter(None, (f"{figure['cpu_seconds'] / floor:.1f} × expat alone ({floor:.2f} s)", peers))),
-                "; "
-            ),
         ),
         Row("the same, MB", f"{figure['megabytes']:.0f}", "80", figure["megabytes"] <= 80),
         Row(

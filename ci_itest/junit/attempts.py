@@ -20,6 +20,9 @@ SUITE_CASE = "<suite>"
 
 CUT_NOTE = "the report was cut off here"
 
+MAX_ATTEMPTS = 200
+"""Attempts of one case that are kept."""
+
 Groups = dict[tuple[int, str, str, str], list[RawCase]]
 """Elements by suite, class, name and file."""
 
@@ -263,11 +266,18 @@ def _retried(cases: Sequence[RawCase]) -> ReportCase:
     return _as_retried(last, tuple(earlier), adds_seconds=False)
 
 
+def _bounded(attempts: tuple[ReportAttempt, ...]) -> tuple[ReportAttempt, ...]:
+    """The first and the last attempts of one that was tried thousands of times, which no producer does."""
+    if len(attempts) <= MAX_ATTEMPTS:
+        return attempts
+    return (*attempts[: MAX_ATTEMPTS // 2], *attempts[-MAX_ATTEMPTS // 2 :])
+
+
 def _as_retried(last: ReportCase, earlier: tuple[ReportAttempt, ...], *, adds_seconds: bool = True) -> ReportCase:
     if adds_seconds:
         last.seconds += sum(attempt.seconds for attempt in earlier)
     own = last.attempts or (ReportAttempt(Outcome.PASSED, max(last.seconds - sum(a.seconds for a in earlier), 0.0)),)
-    last.attempts = (*earlier, *own)
+    last.attempts = _bounded((*earlier, *own))
     if last.verdict is Verdict.PASSED:
         last.verdict = Verdict.RECOVERED
     return last

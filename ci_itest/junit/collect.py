@@ -5,6 +5,7 @@ Element names count without their namespace prefix and in lower case. What no pr
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -21,6 +22,11 @@ MAX_CASES = 2_000_000
 """Test cases taken from one file."""
 
 MAX_PROPERTIES = 100
+
+MAX_NAME = 20_000
+"""Characters of a name beyond which it is cut: every page, document and history would carry it."""
+
+_NAME_HEAD = 4_000
 
 _RESULTS = {"failure": Outcome.FAILED, "error": Outcome.ERROR}
 _BEFORE_THE_PASS = {"flakyfailure": Outcome.FAILED, "flakyerror": Outcome.ERROR, "rerun": Outcome.FAILED}
@@ -268,14 +274,14 @@ class Collector:
         above = self.suites[self._suite].suite.path if self._suite >= 0 else ()
         depth = len(self._stack) + 1
         self.deepest = max(self.deepest, depth)
-        path = (*above, attributes.get("name", "")) if depth <= MAX_DEPTH else above
+        path = (*above, bounded_name(attributes.get("name", ""))) if depth <= MAX_DEPTH else above
         raw = RawSuite(
-            suite=ReportSuite(path, attributes.get("hostname", "")),
+            suite=ReportSuite(path, bounded_name(attributes.get("hostname", ""))),
             parent=self._suite,
             declared_tests=count(attributes.get("tests")),
             declared_bad=_declared_bad(attributes),
-            classname=attributes.get("classname", ""),
-            file=attributes.get("file") or attributes.get("filepath") or "",
+            classname=bounded_name(attributes.get("classname", "")),
+            file=bounded_name(attributes.get("file") or attributes.get("filepath") or ""),
             first_case=len(self.cases),
         )
         if (
@@ -325,7 +331,7 @@ class Collector:
         except (KeyError, ValueError):
             self._start_any_case(attributes)
             return
-        if not (0.0 <= number < 1e8 and 0 <= line < 1_000_000_000):
+        if not (0.0 <= number < 1e8 and 0 <= line < 1_000_000_000) or len(name) + len(classname) + len(file) > MAX_NAME:
             self._start_any_case(attributes)
             return
         self._case = case = RawCase(self._suite, classname, name, file, line, number)
@@ -337,9 +343,9 @@ class Collector:
         taken, line = get("time"), get("line")
         case = RawCase(
             self._suite,
-            get("classname") or get("class") or "",
-            get("name") or "",
-            get("file") or get("filepath") or "",
+            bounded_name(get("classname") or get("class") or ""),
+            bounded_name(get("name") or ""),
+            bounded_name(get("file") or get("filepath") or ""),
             int(line) if line and line.isdecimal() and len(line) < 10 else 0,
             seconds(taken or ""),
         )
@@ -369,7 +375,7 @@ class Collector:
     def _start_in_case(self, name: str, attributes: dict[str, str]) -> None:
         case = self._case
         assert case is not None
-        if self._result is not None:
+        if self._result is not None and not (name in _RESULTS and self._result.kind not in _RESULTS):
             self._start_in_result(name, attributes)
         elif name in _CASE_CHILDREN:
             self._start_case_result(case, name, attributes)
@@ -427,6 +433,14 @@ class Collector:
     def _case_property(self, case: RawCase, attributes: dict[str, str]) -> None:
         if len(case.properties) < MAX_PROPERTIES:
             case.properties += ((attributes.get("name", ""), attributes.get("value", "")[:1_000]),)
+
+
+def bounded_name(name: str) -> str:
+    """The name; of one that is megabytes long its beginning, and a digest so that two of them stay two."""
+    if len(name) <= MAX_NAME:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{name[:_NAME_HEAD]}… ({len(name):,} characters, {digest})"
 
 
 def _line(text: str) -> int:

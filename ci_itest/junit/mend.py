@@ -44,6 +44,9 @@ _DOCTYPE = re.compile(
     rb"<!DOCTYPE(?:[^\[<>\"']|\"[^\"]*+\"|'[^']*+')*+(?:\[(?s:.*?)\]\s*+)?>|<!ENTITY(?:[^<>\"']|\"[^\"]*+\"|'[^']*+')*+>",
     re.IGNORECASE,
 )
+MAX_QUOTED = 200_000
+"""Bare signs that are quoted in one file. What has more is no report, or one that is cut off there."""
+
 _BARE_AMPERSAND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)")
 
 
@@ -180,16 +183,15 @@ def _without_doctype(data: bytes, result: Mended) -> bytes:
 
 def _tags_mended(data: bytes, result: Mended) -> bytes:
     """Quotes what is bare, and splits at every further XML declaration."""
-    pieces: list[bytes] = []
+    document = bytearray()
     quoted = 0
     position = 0
 
     def close(end: int) -> None:
-        pieces.append(data[position:end])
-        document = b"".join(pieces)
+        document.extend(data[position:end])
         if document.strip():
-            result.documents.append(document)
-        pieces.clear()
+            result.documents.append(bytes(document))
+        document.clear()
 
     # A tag that the end of the bytes cut in two stays: it says that there was one.
     cut = match.start() if (match := _CUT_TAG.search(data, max(len(data) - 65_536, 0))) else len(data)
@@ -205,9 +207,12 @@ def _tags_mended(data: bytes, result: Mended) -> bytes:
         replacement = _replacement(token)
         if replacement is not token:
             quoted += token[:2] != b"<!"
-            pieces += [data[position : match.start()], replacement]
+            document += data[position : match.start()]
+            document += replacement
             position = match.end()
-    close(len(data))
+            if quoted >= MAX_QUOTED:
+                break
+    close(len(data) if quoted < MAX_QUOTED else position)
     if quoted and not result.has_entities:
         result.remarks.append(
             f"Unescaped characters (< or &) were taken as text, in {quoted:,} {'place' if quoted == 1 else 'places'}."

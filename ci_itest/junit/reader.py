@@ -40,6 +40,10 @@ _AT_THE_END = frozenset(
     )
 )
 _JUNK = _ERRORS[expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT]
+# Said to expat, since a declaration may call them by a name that it does not know ("utf-16-le").
+_EXPAT_NAMES = {"utf-8": "utf-8", "utf-8-sig": "utf-8", "utf-16-le": "utf-16le", "utf-16-be": "utf-16be"}
+_VISIBLE = re.compile(rb"\S")
+_OUR_ELEMENT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?test(?:suites?|case)[\s/>]", re.IGNORECASE)
 _CASE = rb"testcase"
 _BAD = rb"failure|error"
 
@@ -98,7 +102,8 @@ def _read(path: Path, chunks: Iterator[bytes], digest: Any, limits: _Limits) -> 
     try:
         _stream(collector, kept(), encoding=declared_encoding(first))
         state = FileState.READ
-    except (expat.ExpatError, UnicodeError, _EntitiesError) as error:
+    except (expat.ExpatError, ValueError, LookupError, _EntitiesError) as error:
+        # ValueError is an encoding that expat does not know, or bytes that are not in it.
         if isinstance(error, expat.ExpatError) and error.code in _AT_THE_END and collector.has_report:
             # All of it is well-formed up to its end: there is nothing to mend.
             _note_cut_tag(collector, b"".join(read[-2:]))
@@ -127,7 +132,7 @@ def _read(path: Path, chunks: Iterator[bytes], digest: Any, limits: _Limits) -> 
 
 def _stream(collector: Collector, chunks: Iterator[bytes], *, encoding: str) -> None:
     """Feed whole chunks; ExpatError, UnicodeError or _EntitiesError where the bytes are no XML that we take."""
-    parser = _parser(collector, "utf-8" if encoding.startswith("utf-8") else None)
+    parser = _parser(collector, _EXPAT_NAMES.get(encoding))
     if encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "iso8859-1", "ascii"):
         for chunk in chunks:
             parser.Parse(chunk, False)
@@ -201,25 +206,19 @@ def _read_documents(collector: Collector, repaired: Mended, remarks: list[str]) 
     is_cut = False
     count = 0
     for document in repaired.documents:
-        rest = document
-        while rest.strip():
-            parser = _parser(collector, "utf-8")
+        at: int | None = 0
+        while at is not None and _VISIBLE.search(document, at):
+            start, parser = at, _parser(collector, "utf-8")
+            at = None
             try:
-                parser.Parse(rest, True)
-                rest = b""
+                # A view: a file of thousands of documents must not be copied for each of them.
+                parser.Parse(memoryview(document)[start:], True)
             except expat.ExpatError as error:
                 if error.code == _JUNK:
-                    following = rest[parser.ErrorByteIndex :]
-                    if not re.search(rb"<(?:[A-Za-z_][\w.-]*:)?test(?:suites?|case)[\s/>]", following, re.IGNORECASE):
-                        remarks.append(f"{len(following):,} bytes after the document were passed over.")
-                        following = b""
-                    elif not following.startswith(b"<"):
-                        following = following[following.index(b"<") :]
-                    rest = following
+                    at = _next_document(document, start + parser.ErrorByteIndex, remarks)
                 elif error.code in _AT_THE_END:
-                    _note_cut_tag(collector, rest)
+                    _note_cut_tag(collector, document[start:])
                     is_cut = is_cut or collector.has_report
-                    rest = b""
                 else:
                     return is_cut, True
             except TooManyCasesError:
@@ -230,6 +229,14 @@ def _read_documents(collector: Collector, repaired: Mended, remarks: list[str]) 
     if count > 1 and collector.has_report:
         remarks.append(f"It holds {count} documents.")
     return is_cut, False
+
+
+def _next_document(data: bytes, start: int, remarks: list[str]) -> int | None:
+    """Where a document follows what has ended before `start`; None, and a remark, where none does."""
+    if not _OUR_ELEMENT.search(data, start):
+        remarks.append(f"{len(data) - start:,} bytes after the document were passed over.")
+        return None
+    return data.index(b"<", start)
 
 
 def _recovered(repaired: Mended, limits: _Limits) -> tuple[Collector, bool]:

@@ -48,6 +48,8 @@ ENCODED: Mapping[str, bytes] = {
     "utf-8 with a mark": b"\xef\xbb\xbf" + TWO.encode(),
     "utf-16 little": ("\ufeff" + TWO.replace("UTF-8", "UTF-16")).encode("utf-16-le"),
     "utf-16 big": ("\ufeff" + TWO.replace("UTF-8", "UTF-16")).encode("utf-16-be"),
+    "utf-16 little, named so and without a mark": TWO.replace("UTF-8", "utf-16-le").encode("utf-16-le"),
+    "utf-16 big, named so and without a mark": TWO.replace("UTF-8", "UTF-16BE").encode("utf-16-be"),
     "utf-16 that is utf-8": TWO.replace("UTF-8", "UTF-16").encode(),
     "latin-1": PLAIN.replace("UTF-8", "ISO-8859-1").encode("latin-1"),
     "latin-1 that says utf-8": PLAIN.encode("latin-1"),
@@ -78,6 +80,8 @@ NOT_WELL_FORMED: Mapping[str, bytes] = {
     .encode()
     .replace(b"ZZ", "\ud83d\udc33".encode("utf-8", "surrogatepass")),
     "the end of CDATA in a text": document(suite(case("a") + case("b", "<failure>x ]]> y</failure>"))).encode(),
+    "two dashes in a comment": document(suite(case("a") + "<!-- x -- y -->" + case("b", FAILURE))).encode(),
+    "an attribute twice": document(suite(case("a", more=' file="x.py" file="y.py"') + case("b", FAILURE))).encode(),
     "an end tag that matches nothing": document(suite(case("a") + case("b", FAILURE) + "</b>")).encode(),
 }
 """Two test cases each, the second failed."""
@@ -106,6 +110,7 @@ ODD: Mapping[str, bytes] = {
         + "</testsuite>" * 200
         + "</testsuites>"
     ).encode(),
+    "a failure in a skip": document(suite(case("a") + case("b", f"<skipped>{FAILURE}</skipped>"))).encode(),
     "counts that lie": document(suite(case("a") + case("b", FAILURE), tests=999, failures=0)).encode(),
 }
 """Well-formed; two test cases each, the second failed."""

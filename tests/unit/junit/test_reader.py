@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ci_itest.junit.attempts import MAX_ATTEMPTS
 from ci_itest.junit.collect import MAX_DEPTH
+from ci_itest.junit.mend import MAX_QUOTED
 from ci_itest.junit.reader import read_report
 from ci_itest.junit.values import ElementCounts, FileState, ReportFile
 from ci_itest.model.cases import Verdict
@@ -237,3 +239,40 @@ def test_no_bytes_make_the_reader_fail(read: Read) -> None:
 
         assert file.state in FileState
         assert file.problem or file.state is not FileState.REFUSED
+
+
+def test_names_of_megabytes_are_cut_and_stay_apart(read: Read) -> None:
+    first, second = "n" * 3_000_000 + "1", "n" * 3_000_000 + "2"
+
+    file = read(document(suite(case(first) + case(second, FAILURE))))
+
+    names = [one.name for one in file.cases]
+    assert all(len(name) < 5_000 and name.startswith("nnnn") for name in names)
+    assert len(set(names)) == 2
+    assert verdicts(file) == [Verdict.PASSED, Verdict.FAILED]
+
+
+def test_a_case_that_was_tried_a_thousand_times_keeps_its_first_and_last_attempts(read: Read) -> None:
+    tries = "".join(case("a", f'<failure message="try {number}"/>', more=' line="7"') for number in range(1_000))
+
+    file = read(document(suite(tries + case("a", more=' line="7"'))))
+
+    (one,) = file.cases
+    assert len(one.attempts) == MAX_ATTEMPTS
+    assert (one.attempts[0].message, one.attempts[-2].message) == ("try 0", "try 999")
+    assert one.verdict is Verdict.RECOVERED
+
+
+def test_thousands_of_documents_in_one_file_are_all_read(read: Read) -> None:
+    file = read("\n".join(f"<testsuite>{case(f't{number}')}</testsuite>" for number in range(2_000)))
+
+    assert len(file.cases) == 2_000
+    assert file.problem == ""
+    assert "It holds 2000 documents." in file.remarks
+
+
+@pytest.mark.parametrize("sign", ["<", "&"])
+def test_a_report_that_is_drowned_in_bare_signs_is_not_whole(read: Read, sign: str) -> None:
+    file = read(f"<testsuite>{case('a')}{sign * (MAX_QUOTED + 10)}{case('b', FAILURE)}</testsuite>")
+
+    assert "cut off after 1 test case" in file.problem

@@ -5,13 +5,14 @@ import gzip
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from ci_itest.model.run import Finding, FindingKind, Run
+from ci_itest.model.run import Finding, FindingKind, PhaseTime, Run, ServiceTime, ShardResult
 from ci_itest.reporting.html import BLOCK_CHARACTERS, TEXT_CHARACTERS, html_report
 from ci_itest.reporting.view import ServiceLog, report_view
 from tests.helpers.hostile import HOSTILE
@@ -171,6 +172,14 @@ def test_long_texts_are_packed_in_blocks_that_are_opened_one_by_one() -> None:
     assert len(shown.texts) == 150
 
 
+def hostile_shard(word: str) -> ShardResult:
+    """A shard whose message, services and phases are somebody else's words."""
+    services = (ServiceTime(f"v{word}", f"i{word}", f"d{word}", ready_seconds=1.0),)
+    return replace(
+        shard(message=f"s{word}"), services=services, phases=(PhaseTime("services", 2.0), PhaseTime(word, 1))
+    )
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_adds_no_tag_and_no_attribute(text: str) -> None:
     def shown(word: str) -> set[tuple[str, tuple[str, ...]]]:
@@ -188,7 +197,7 @@ def test_hostile_text_adds_no_tag_and_no_attribute(text: str) -> None:
             missing(f"d{word}", f"m{word}"),
         ]
         finding = Finding(FindingKind.MISSING_CASE, f"f{word}", items=(f"tests/f{word}.py::d",))
-        of = run(passed=2, cases=cases, findings=[finding], notes=[f"n{word}"], shards=[shard(message=f"s{word}")])
+        of = run(passed=2, cases=cases, findings=[finding], notes=[f"n{word}"], shards=[hostile_shard(word)])
         parsed = page(of, title=f"t{word}", logs={cases[0].case: [ServiceLog(f"l{word}", f"x{word}")]})
         return {(tag, tuple(sorted(attrs))) for tag, attrs in parsed.tags}
 
