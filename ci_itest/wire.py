@@ -209,6 +209,24 @@ def decode_upload(data: bytes) -> Upload:
     return Upload(**(fields | {"shards": shards}))
 
 
+def upload_schema() -> dict[str, Any]:
+    """JSON Schema of an upload's document."""
+    schema = msgspec.json.schema(_CheckedUpload)
+    known: dict[str, Any] = schema["$defs"]
+    fields: dict[str, Any] = dict(known["_CheckedUpload"])
+    shard = {"type": "array", "items": known["_CheckedShard"], "maxItems": 4_096}
+    words = {"enum": [conclusion.value for conclusion in Conclusion]}
+    fields["properties"] = {
+        "schema": {"const": SCHEMA},
+        "kind": {"const": "upload"},
+        **fields["properties"],
+        "shards": shard,
+        "conclusion": words,
+    }
+    fields["required"] = ["schema", "kind", *fields["required"]]
+    return fields
+
+
 def _refuse_wrong_places(upload: _CheckedUpload) -> None:
     files, cases = len(upload.files), len(upload.cases)
     if any(row[0] >= files for row in upload.cases):

@@ -51,11 +51,13 @@ def url_of_file(path: Path) -> URL:
     return URL.create("sqlite", database=str(path))
 
 
-def engine_for(url: URL) -> Engine:
+def engine_for(url: URL, *, is_durable: bool = False) -> Engine:
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True, pool_size=POOL_SIZE)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=POOL_SIZE)
     event.listen(engine, "connect", _set_up_sqlite)
+    if is_durable:
+        event.listen(engine, "connect", _sync_always)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -66,6 +68,10 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _sync_always(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.execute("PRAGMA synchronous = FULL")
 
 
 def _begin_sqlite(connection: Connection) -> None:

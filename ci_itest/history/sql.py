@@ -53,8 +53,12 @@ class SqlHistory:
         self._writing = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @classmethod
-    def open(cls, path_or_url: str | Path) -> Self:
+    def open(cls, path_or_url: str | Path, *, is_durable: bool = False) -> Self:
         """The history in a SQLite file, which is made where there is none, or behind an SQLAlchemy URL.
+
+        Args:
+            is_durable: What is recorded is on the disk when `record` ends, also when the power fails then. Else a
+                SQLite file is only as whole as ever, and may miss its last runs.
 
         Raises:
             DamagedHistoryError: The file is cut off or broken.
@@ -63,7 +67,7 @@ class SqlHistory:
         url = database_url(path_or_url)
         name = url.database if url.drivername == "sqlite" and url.database else url.render_as_string(hide_password=True)
         with door(name):
-            history = cls(engine_for(url), name=name)
+            history = cls(engine_for(url, is_durable=is_durable), name=name)
             try:
                 upgrade.prepare(history._engine, history._begin, name=name, backup_folder=_backup_folder(url))
             except BaseException:

@@ -4,33 +4,50 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ci_itest import __version__
+from ci_itest.errors import CiItestError
 from ci_itest.history.sql import SqlHistory
-from ci_itest.service import api, health, pages
-from ci_itest.service.pages import trouble
+from ci_itest.history.tenancy import ServiceStore
+from ci_itest.service import api, badges, health, pages, problems
+from ci_itest.service.learner import Learner
+from ci_itest.service.limits import Limits
+from ci_itest.service.metrics import Metrics
+from ci_itest.service.oidc import FetchKeys, TokenVerifier, fetch_keys
+from ci_itest.service.pages import login, trouble
 from ci_itest.service.settings import ServiceSettings, from_environment
 from ci_itest.service.state import Service
+from ci_itest.service.viewers import LoginNeeded, Viewers, ask_github
 
 
-def create_app(settings: ServiceSettings, *, clock: Callable[[], float] = time.time) -> FastAPI:
+def create_app(
+    settings: ServiceSettings, *, clock: Callable[[], float] = time.time, fetch: FetchKeys = fetch_keys
+) -> FastAPI:
     """The service over its database, which is opened when the application starts and closed when it ends.
 
     Args:
         clock: Seconds since 1970.
+        fetch: How the keys of GitHub's tokens are fetched.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with SqlHistory.open(settings.database) as history:
-            app.state.service = Service(settings, history, clock)
-            yield
+        with SqlHistory.open(settings.database, is_durable=True) as history:
+            service = _service(settings, history, clock=clock, fetch=fetch)
+            app.state.service = service
+            service.learner.start()
+            for tenant in service.store.unlearned():
+                service.learner.ask(tenant)
+            try:
+                yield
+            finally:
+                service.learner.stop()
 
     app = FastAPI(
         title="ci-itest",
@@ -40,15 +57,49 @@ def create_app(settings: ServiceSettings, *, clock: Callable[[], float] = time.t
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        # A slash too many is another address, not a redirect that no description tells of.
+        redirect_slashes=False,
     )
     app.include_router(health.router)
     app.include_router(api.router)
+    app.include_router(badges.router)
     app.include_router(pages.router)
     app.add_exception_handler(StarletteHTTPException, trouble.show_refusal)
     app.add_exception_handler(RequestValidationError, trouble.show_misfit)
+    app.add_exception_handler(LoginNeeded, login.send_to_login)
+    app.add_exception_handler(CiItestError, problems.show_trouble)
+    app.middleware("http")(_measured)
     return app
 
 
 def worker() -> FastAPI:
     """The application of a worker process, set up through its environment."""
     return create_app(from_environment(os.environ))
+
+
+def _service(
+    settings: ServiceSettings, history: SqlHistory, *, clock: Callable[[], float], fetch: FetchKeys
+) -> Service:
+    tokens = None
+    if settings.public_url:
+        tokens = TokenVerifier(settings.oidc_issuer, settings.public_url, fetch=fetch, clock=clock)
+    return Service(
+        settings=settings,
+        history=history,
+        clock=clock,
+        store=ServiceStore(history),
+        tokens=tokens,
+        limits=Limits(settings.uploads_per_minute, clock=clock),
+        learner=Learner(history),
+        metrics=Metrics(),
+        viewers=Viewers(settings, ask=ask_github, clock=clock),
+    )
+
+
+async def _measured(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    started = time.perf_counter()
+    response = await answer(request)
+    service: Service = request.app.state.service
+    seconds = time.perf_counter() - started
+    service.metrics.seconds.labels(request.method[:8], str(response.status_code)).observe(seconds)
+    return response

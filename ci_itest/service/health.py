@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from ci_itest.errors import HistoryError
+from ci_itest.service.metrics import CONTENT_TYPE
 from ci_itest.service.state import Running
 
 router = APIRouter(tags=["health"])
@@ -21,6 +22,16 @@ class Health(BaseModel):
 def health() -> Health:
     """The process answers."""
     return Health(status="ok")
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Counters."}},
+)
+def metrics(service: Running) -> Response:
+    """What this process counted, for Prometheus."""
+    return Response(service.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 @router.get("/readyz", responses={503: {"model": Health, "description": "The database does not answer."}})

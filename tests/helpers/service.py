@@ -11,16 +11,20 @@ from contextlib import contextmanager
 import uvicorn
 
 from ci_itest.service.app import create_app
+from ci_itest.service.oidc import FetchKeys, fetch_keys
 from ci_itest.service.settings import ServiceSettings
 
 START_SECONDS = 60.0
 
 
 @contextmanager
-def serving(settings: ServiceSettings, *, clock: Callable[[], float] = time.time) -> Iterator[str]:
+def serving(
+    settings: ServiceSettings, *, clock: Callable[[], float] = time.time, fetch: FetchKeys = fetch_keys
+) -> Iterator[str]:
     """The service's address while it runs."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(create_app(settings, clock=clock), log_level="warning"))
+        app = create_app(settings, clock=clock, fetch=fetch)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         try:

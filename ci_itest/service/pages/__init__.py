@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from ci_itest.service.pages import assets, bypasses, case, flaky, overview, quarantine, runs, shards, slow
+from ci_itest.service.pages import assets, bypasses, case, flaky, login, overview, quarantine, runs, shards, slow
 
 router = APIRouter(include_in_schema=False)
 router.include_router(assets.router)
 router.include_router(overview.home_router)
+router.include_router(login.router)
 
 _REPOSITORY = "/r/{account}/{project}"
 router.include_router(overview.router, prefix=_REPOSITORY)

@@ -185,9 +185,10 @@ home_router = APIRouter(include_in_schema=False)
 
 @home_router.get("/")
 def home(request: Request, service: Running) -> Response:
-    """All repositories."""
+    """All repositories that the viewer may see."""
     with service.history.reading() as connection:
         found = listed(connection)
+    found = tuple(one for one in found if service.viewers.of(request, one.repository.name) is not None)
     rows = []
     for one in found:
         fields = [(conclusion, conclusion, "") for conclusion in one.conclusions]

@@ -141,19 +141,21 @@ def _visit(request: Request, service: Running, account: str, project: str) -> Vi
     """The visit, when there is such a repository.
 
     Raises:
-        HTTPException: There is none.
+        HTTPException: There is none, or it is not for this viewer: nobody learns which.
+        LoginNeeded: Nobody is logged in.
     """
+    viewer = service.viewers.of(request, f"{account}/{project}")
     with service.history.reading() as connection:
         repository = repository_named(connection, f"{account}/{project}")
-    if repository is None:
+    if repository is None or viewer is None:
         raise HTTPException(404, f"No repository {account}/{project} has sent a run here.")
     return Visit(
         request=request,
         service=service,
         repository=repository,
         addresses=Addresses(_base(request), repository.name, service.settings.github_url),
-        viewer="",
-        may_edit=service.settings.viewers != "none" or service.settings.anonymous_edits,
+        viewer=viewer.name,
+        may_edit=viewer.may_edit,
         now_us=_now_us(service),
     )
 

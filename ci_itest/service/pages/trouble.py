@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fastapi import HTTPException, Request, Response
-from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from ci_itest.service import problems
 from ci_itest.service.pages.shell import page_without_repository
 
 _HEADLINES = {
@@ -17,14 +17,14 @@ _HEADLINES = {
     409: "Somebody else was quicker",
     422: "The address or the form asks for something unknown",
 }
-_PREFIXES = ("/api/", "/healthz", "/readyz", "/metrics")
+_PREFIXES = ("/api/", "/badge/", "/healthz", "/readyz", "/metrics")
 
 
 async def show_refusal(request: Request, error: Exception) -> Response:
     """The page of an HTTPException; for programs its JSON."""
     assert isinstance(error, StarletteHTTPException)
     if _is_for_programs(request):
-        return await http_exception_handler(request, error)
+        return problems.of_http_error(error)
     words = str(error.detail) if isinstance(error, HTTPException) else ""
     return _page(request, error.status_code, words)
 
@@ -33,7 +33,7 @@ async def show_misfit(request: Request, error: Exception) -> Response:
     """The page of a form or an address whose values are of the wrong kind; for programs its JSON."""
     assert isinstance(error, RequestValidationError)
     if _is_for_programs(request):
-        return await request_validation_exception_handler(request, error)
+        return problems.of_misfit(error)
     names = ", ".join(sorted({str(one["loc"][-1]) for one in error.errors()}))
     return _page(request, 422, f"Look at: {names}.")
 

@@ -1,0 +1,126 @@
+"""The quarantine, out and changed; and who changed what."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from ci_itest.errors import HistoryError
+from ci_itest.history import protocol
+from ci_itest.history.rows import to_epoch
+from ci_itest.model.quarantine import QuarantineEntry
+from ci_itest.model.tenant import AuditEntry
+from ci_itest.service.api.answers import answer, body_of, described, taking
+from ci_itest.service.api.flaky import refuse_pull_requests
+from ci_itest.service.callers import Called, use_once
+from ci_itest.service.problems import ApiError, documented
+from ci_itest.service.state import Running
+
+router = APIRouter(tags=["quarantine"])
+
+_MAX_ENTRY_TEXT = 2_000
+
+
+class Audit(msgspec.Struct):
+    """Who changed what, the newest first; `next` is `before` of the page that follows."""
+
+    entries: tuple[AuditEntry, ...]
+    next: int = 0
+
+
+@router.get("/quarantine", responses=described(protocol.Entries), response_model=None)
+def quarantined(request: Request, service: Running, caller: Called) -> Response:
+    """The cases in quarantine."""
+    entries = service.history.quarantined(repository=caller.tenant.name)
+    return answer(request, protocol.Entries(entries), tagged=True)
+
+
+@router.put(
+    "/quarantine",
+    responses={**described(protocol.Done), **documented(400, 413, 415)},
+    openapi_extra=taking(QuarantineEntry),
+    response_model=None,
+)
+async def quarantine(request: Request, service: Running, caller: Called) -> Response:
+    """Put a case in quarantine, or change its entry there."""
+    refuse_pull_requests(caller)
+    entry, body = await body_of(request, QuarantineEntry)
+    _refuse_unfit(entry)
+
+    def work() -> None:
+        use_once(service, caller, doing="quarantine", body=body)
+        service.history.quarantine(entry, repository=caller.tenant.name)
+        service.store.audit(
+            caller.tenant,
+            at=service.now(),
+            actor=entry.added_by or caller.name,
+            action="quarantine",
+            subject=entry.case.node_id,
+            details=f"until {entry.expires_at[:10]}: {entry.reason}",
+        )
+
+    await run_in_threadpool(work)
+    return answer(request, protocol.Done(1))
+
+
+@router.post(
+    "/quarantine/release",
+    responses={**described(protocol.Done), **documented(400, 413, 415)},
+    openapi_extra=taking(protocol.ReleaseOrder),
+    response_model=None,
+)
+async def release(request: Request, service: Running, caller: Called) -> Response:
+    """Take a case out of quarantine; `count` is 0 where it was not in it."""
+    refuse_pull_requests(caller)
+    order, body = await body_of(request, protocol.ReleaseOrder)
+
+    def work() -> bool:
+        use_once(service, caller, doing="release", body=body)
+        at = service.now()
+        is_done = service.history.release(order.case, repository=caller.tenant.name, because=order.because, at=at)
+        if is_done:
+            service.store.audit(
+                caller.tenant,
+                at=at,
+                actor=caller.name,
+                action="release",
+                subject=order.case.node_id,
+                details=order.because,
+            )
+        return is_done
+
+    return answer(request, protocol.Done(int(await run_in_threadpool(work))))
+
+
+@router.get("/audit", responses=described(Audit), response_model=None)
+def audit(
+    request: Request,
+    service: Running,
+    caller: Called,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    before: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+) -> Response:
+    """Who changed what."""
+    entries = service.store.audit_page(caller.tenant, before=before, limit=limit)
+    return answer(request, Audit(entries, entries[-1].number if len(entries) == limit else 0))
+
+
+def _refuse_unfit(entry: QuarantineEntry) -> None:
+    try:
+        is_backwards = to_epoch(entry.expires_at) < to_epoch(entry.added_at)
+    except HistoryError as error:
+        raise ApiError(422, error.message) from error
+    if is_backwards:
+        raise ApiError(422, "`expires_at` is before `added_at`.")
+    texts = (entry.reason, entry.evidence, entry.owner, entry.issue_url, entry.added_by, *_names(entry))
+    if any(len(text) > _MAX_ENTRY_TEXT for text in texts):
+        raise ApiError(422, f"A text of the entry has more than {_MAX_ENTRY_TEXT} characters.")
+    if not 0 <= entry.renewals <= 32_767:
+        raise ApiError(422, "`renewals` is no such number.")
+
+
+def _names(entry: QuarantineEntry) -> tuple[str, str, str]:
+    return entry.case.suite, entry.case.file, entry.case.name
