@@ -42,6 +42,11 @@ def check_command(made: CommandSettings, path: KeyPath, place: Place) -> None:
             f"{place((*path, 'run'))}: the command has no place for the files.",
             hint='Write {files} where they go, or set files = "stdin" or "variable".',
         )
+    if made.each and (made.files != "arguments" or made.junit):
+        raise SettingsError(
+            f"{place((*path, 'each'))}: a call for each file takes `{{files}}` and writes into `{{junit}}`.",
+            hint='Leave `junit` away, and set files = "arguments".',
+        )
     if not made.junit and "{junit}" not in made.run:
         raise SettingsError(
             f"{place((*path, 'run'))}: nothing says where the command leaves its JUnit files.",

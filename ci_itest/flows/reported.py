@@ -104,7 +104,7 @@ class _Collecting:
 
 def _reported_case(case: ReportCase, file: ReportFile) -> ReportedCase:
     suites = file.suites[case.suite].path if case.suite >= 0 else ()
-    return ReportedCase(suites, case.classname, case.name, case.file, case.ordinal)
+    return ReportedCase(suites, case.classname, case.name, case.file, case.ordinal, report=str(file.path))
 
 
 def _attempts(case: ReportCase) -> tuple[ReportAttempt, ...]:

@@ -160,10 +160,12 @@ class CommandSettings:
         "{file}",
         "What stands for a file: {file}, {name} (without folders), {stem} (without ending), {class} (of Java).",
     )
+    each: bool = _setting(False, "One call for each file, for reports that do not say of which file a case is.")
     join: str = _setting(" ", "What stands between two files, in the command and in the variable.")
     variable: str = _setting("TEST_FILES", 'Name of the variable, for files = "variable".')
     case: str = _setting(
-        "", "What is added to the command to run some cases again, each as {case}; empty: whole files."
+        "",
+        "What `{cases}` in `run`, or its end, gets for each {case} that runs again; empty: the whole files run again.",
     )
     junit: tuple[str, ...] = _setting((), "Patterns of the JUnit files it leaves in the repository, beside `{junit}`.")
 

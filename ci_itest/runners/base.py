@@ -95,6 +95,7 @@ class ReportedCase:
         suites: Names of the suites around it, the outermost first.
         file: As written, "" where there is none.
         ordinal: 1, or 2 and more for a further test of the same name in the same suite.
+        report: Path of the JUnit file.
     """
 
     suites: tuple[str, ...]
@@ -102,6 +103,7 @@ class ReportedCase:
     name: str
     file: str = ""
     ordinal: int = 1
+    report: str = ""
 
 
 @dataclass(frozen=True, slots=True)

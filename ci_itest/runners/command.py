@@ -6,7 +6,7 @@ import glob
 import os
 import shlex
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from ci_itest.errors import RunnerError, SettingsError
@@ -123,25 +123,47 @@ def _filled(command: CommandSettings, request: ShardRequest) -> tuple[str, dict[
         RunnerError: The files do not fit into one command line.
     """
     files = _files_to_run(request)
-    junit = request.scratch / "junit"
-    junit.mkdir()
-    text = command.run.replace("{junit}", shlex.quote(str(junit)))
+    if command.each:
+        return _one_by_one(command, request, files), {}, None
     if command.files == "stdin":
         listing = request.scratch.parent / f"{request.scratch.name}-files"
         write_whole(listing, "".join(f"{_item(command.item, file)}\n" for file in files).encode())
-        return text, {}, listing
+        return _call(command, request, (), _junit(request)), {}, listing
     if command.files == "variable":
-        return text, {command.variable: command.join.join(_item(command.item, file) for file in files)}, None
-    words = command.join.join(_quoted(command.item, file) for file in files)
-    if len(words.encode()) > _MAX_ARGUMENTS_BYTES:
+        variables = {command.variable: command.join.join(_item(command.item, file) for file in files)}
+        return _call(command, request, (), _junit(request)), variables, None
+    text = _call(command, request, files, _junit(request))
+    if len(text.encode()) > _MAX_ARGUMENTS_BYTES:
         raise RunnerError(
             f"The {len(files)} files of shard {request.index}/{request.count} do not fit into one command line.",
-            hint='Hand them over with files = "stdin".',
+            hint='Hand them over with files = "stdin", or one by one with each = true.',
         )
-    text = text.replace("{files}", words)
-    if request.is_again and command.case:
-        text += "".join(f" {command.case.replace('{case}', shlex.quote(name))}" for name in _names(request))
     return text, {}, None
+
+
+def _one_by_one(command: CommandSettings, request: ShardRequest, files: Sequence[str]) -> str:
+    """A script that calls the command for each file and ends with the code of the last call that failed."""
+    calls = [
+        f"( {_call(command, request, (file,), _junit(request, str(place)))}\n) || status=$?"
+        for place, file in enumerate(files)
+    ]
+    script = request.scratch.parent / f"{request.scratch.name}-calls"
+    write_whole(script, "\n".join(["status=0", *calls, "exit $status", ""]).encode("utf-8", "surrogateescape"))
+    return f". {shlex.quote(str(script))}"
+
+
+def _call(command: CommandSettings, request: ShardRequest, files: Sequence[str], junit: Path) -> str:
+    words = command.join.join(_quoted(command.item, file) for file in files)
+    text = command.run.replace("{junit}", shlex.quote(str(junit))).replace("{files}", words)
+    names = _names(request, files) if request.is_again and command.case else ()
+    cases = " ".join(command.case.replace("{case}", shlex.quote(name)) for name in names)
+    return text.replace("{cases}", cases) if "{cases}" in command.run else f"{text} {cases}".rstrip()
+
+
+def _junit(request: ShardRequest, name: str = "") -> Path:
+    folder = request.scratch / "junit" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _files_to_run(request: ShardRequest) -> tuple[str, ...]:
@@ -152,8 +174,12 @@ def _files_to_run(request: ShardRequest) -> tuple[str, ...]:
     return tuple(file for file in request.files if file in wanted)
 
 
-def _names(request: ShardRequest) -> Iterable[str]:
-    return (case.partition("::")[2].rpartition("::")[2] for case in request.only)
+def _names(request: ShardRequest, files: Sequence[str]) -> Iterator[str]:
+    """Names of the cases that are to run again, of these files; of all where none is named."""
+    for case in request.only:
+        file, _, name = case.partition("::")
+        if not files or file in files:
+            yield name.rpartition("::")[2]
 
 
 def _item(template: str, file: str) -> str:
@@ -181,35 +207,38 @@ def java_class(file: str) -> str:
 
 
 def _file_of(reported: ReportedCase, request: ShardRequest) -> str:
-    for written in (reported.file, reported.classname, *reversed(reported.suites), reported.name):
-        if found := file_of_path(written, request) or _file_of_class(written, request):
-            return found
     running = _files_to_run(request)
+    if _command(request.settings).each:
+        place = Path(reported.report).relative_to(request.scratch / "junit").parts[0]
+        return running[int(place)]
+    for written in (reported.file, reported.classname, *reversed(reported.suites), reported.name):
+        if found := file_of_path(written, request):
+            return found
+    for written in (reported.classname, *reversed(reported.suites)):
+        if found := _file_of_class(written, request):
+            return found
     return running[0] if len(running) == 1 else ""
 
 
 def _file_of_class(written: str, request: ShardRequest) -> str:
-    """The file that a dotted or coloned class stands for: `com.acme.CartIT`, `spec.cart_spec`, `shop::cart`."""
+    """The file that a dotted or coloned class stands for: `com.acme.CartIT$Nested`, `spec.cart_spec`, `shop::cart`."""
     dotted = written.replace("::", ".").replace("$", ".")
-    known = {file: java_class(file) for file in (*request.files, *request.planned)}
-    exact = only_one([file for file, name in known.items() if dotted == name])
-    if exact:
-        return exact
-    whole = {file: ".".join(PurePosixPath(file).with_suffix("").parts) for file in known}
-    fitting = [
-        file
-        for file in known
-        if dotted and any(_is_part(dotted, name) or _is_part(name, dotted) for name in (known[file], whole[file]))
-    ]
-    return only_one(fitting)
+    known = {
+        file: {java_class(file), ".".join(PurePosixPath(file).with_suffix("").parts)}
+        for file in (*request.files, *request.planned)
+    }
+    exact = only_one([file for file, names in known.items() if dotted in names])
+    return exact or only_one([file for file, names in known.items() if any(_is_of(dotted, name) for name in names)])
 
 
-def _is_part(inner: str, outer: str) -> bool:
-    """Whether a dotted name is the end of another, or that one begins with it."""
-    return outer == inner or outer.endswith(f".{inner}") or outer.startswith(f"{inner}.")
+def _is_of(dotted: str, name: str) -> bool:
+    """Whether a class is a file's own by the file's dotted name: the same, inside it, or its end."""
+    return bool(dotted) and (f"{dotted}.".startswith(f"{name}.") or f".{name}".endswith(f".{dotted}"))
 
 
 def _says_no_more(classname: str, file: str) -> bool:
     """Whether the class only repeats the file."""
+    if not file:
+        return False
     bare = str(PurePosixPath(file).with_suffix(""))
     return classname in (file, bare, java_class(file), bare.replace("/", "."), PurePosixPath(file).stem)

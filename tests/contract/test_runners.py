@@ -273,3 +273,32 @@ def test_every_runner_of_the_settings_has_an_adapter() -> None:
         assert runner_named(name).name == name
     with pytest.raises(CiItestError):
         runner_named("vitets")
+
+
+NODE_S_OWN = """
+    const { test, describe } = require("node:test");
+    const assert = require("node:assert");
+    describe("cart", () => {
+      test("adds up", () => assert.equal(1 + 1, 2));
+      test("is wrong", () => assert.equal(1, 2));
+    });
+"""
+
+
+def test_the_recipe_for_node_s_own_runner_works(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "runners.md").read_text()
+    recipe = page.partition("Node's own runner (tested):")[2].partition("```toml\n")[2].partition("```")[0]
+    root = write_files(
+        tmp_path, {"ci-itest.toml": recipe, "tests/a.test.js": NODE_S_OWN, "tests/b.test.js": NODE_S_OWN}
+    )
+
+    code, output = ci_itest("run", "--set", "shards=1", root=root)
+
+    run = read_document(root / ".ci-itest/latest/report/run.json", Run)
+    assert code == 1, output
+    assert {result.case.file: len(result.attempts) for result in run.with_verdict(Verdict.FAILED)} == {
+        "tests/a.test.js": 2,
+        "tests/b.test.js": 2,
+    }
+    assert len(run.with_verdict(Verdict.PASSED)) == 2
+    assert run.findings == ()

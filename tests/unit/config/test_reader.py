@@ -265,3 +265,22 @@ def test_a_suite_whose_name_no_artifact_can_have_is_refused(tmp_path: Path, name
 
 def test_a_build_without_a_command_is_refused(tmp_path: Path) -> None:
     assert "`[build]` has no command" in refusal(tmp_path, '[build]\ntimeout = "9s"\n').message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('runner = "command"', "belong together"),
+        ('[command]\nrun = "x {files} {junit}"', "belong together"),
+        ('runner = "command"\n[command]\nrun = ""', "has no command"),
+        ('runner = "command"\n[command]\nrun = "x {junit}"', "no place for the files"),
+        ('runner = "command"\n[command]\nrun = "x {files}"', "leaves its JUnit files"),
+        ('runner = "command"\n[command]\nrun = "x {files}"\nfiles = "post"', '"arguments" or "stdin" or "variable"'),
+        ('runner = "command"\n[command]\nrun = "x {junit}"\neach = true\nfiles = "stdin"', "a call for each file"),
+        ('runner = "vitest"\nkeep_together = "case"', "vitest is given whole files"),
+        ('test_files = ["**/*.ts"]', "pytest has its own setting"),
+        ('runner = "vitets"', '"vitest"'),
+    ],
+)
+def test_a_setting_that_the_runner_does_not_have_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    assert words in refusal(tmp_path, text).message

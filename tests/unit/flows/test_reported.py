@@ -1,0 +1,100 @@
+"""JUnit files of a runner become lines of the journal; what cannot be told is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ci_itest.flows.reported import Reported, reported, stamps
+from ci_itest.model.settings import CommandSettings, SuiteSettings
+from ci_itest.runners.base import ShardRequest
+from ci_itest.runners.command import CommandRunner
+
+FILES = ("tests/a.rb", "tests/b.rb")
+
+
+def read(root: Path, text: str, *, only: tuple[str, ...] = ()) -> Reported:
+    (root / "junit").mkdir(exist_ok=True)
+    (root / "junit" / "r.xml").write_text(text)
+    request = ShardRequest(
+        suite="main",
+        settings=SuiteSettings(runner="command", command=CommandSettings(run="x {files} {junit}")),
+        root=root,
+        index=1,
+        count=1,
+        files=FILES,
+        planned=FILES,
+        results=root / "results",
+        environment={},
+        only=only,
+    )
+    return reported((f"{root}/junit/*",), {}, CommandRunner(), request, at="2026-01-01T00:00:00+00:00")
+
+
+def ends(found: Reported) -> list[tuple[str, str, int]]:
+    return [(event["id"], event["outcome"], event["number"]) for event in found.events if event["event"] == "end"]
+
+
+def case(name: str, body: str = "", *, file: str = "tests/a.rb") -> str:
+    return f'<testcase name="{name}" file="{file}" time="0.5">{body}</testcase>'
+
+
+def suite(*cases: str) -> str:
+    return f"<testsuite name='s'>{''.join(cases)}</testsuite>"
+
+
+def test_a_pass_a_failure_and_a_skip(tmp_path: Path) -> None:
+    found = read(tmp_path, suite(case("x"), case("y", "<failure message='no'/>"), case("z", "<skipped/>")))
+
+    assert ends(found) == [
+        ("tests/a.rb::x", "passed", 1),
+        ("tests/a.rb::y", "failed", 1),
+        ("tests/a.rb::z", "skipped", 1),
+    ]
+    assert found.problems == ()
+
+
+def test_attempts_that_the_runner_made_are_kept_with_the_time_told_once(tmp_path: Path) -> None:
+    found = read(tmp_path, suite(case("x", "<flakyFailure message='first'/>")))
+
+    assert ends(found) == [("tests/a.rb::x", "failed", 1), ("tests/a.rb::x", "passed", 2)]
+    assert [event["call"] for event in found.events if event["event"] == "end"] == [0.0, 0.5]
+
+
+def test_cases_of_one_name_get_a_number(tmp_path: Path) -> None:
+    found = read(tmp_path, suite(case("x"), case("x")))
+
+    assert [name for name, _, _ in ends(found)] == ["tests/a.rb::x", "tests/a.rb::x (#2)"]
+
+
+def test_of_some_cases_that_run_again_the_others_are_left_out(tmp_path: Path) -> None:
+    found = read(tmp_path, suite(case("x"), case("y")), only=("tests/a.rb::y",))
+
+    assert [name for name, _, _ in ends(found)] == ["tests/a.rb::y"]
+
+
+def test_a_case_of_no_file_of_the_shard_is_said(tmp_path: Path) -> None:
+    found = read(tmp_path, suite(case("x"), case("y", file="tests/other.rb"), '<testcase name="z"/>'))
+
+    (problem,) = found.problems
+    assert problem.startswith("2 reported cases cannot be told to be of a file of this shard")
+
+
+@pytest.mark.parametrize("text", ["", "<html></html>", "<testsuite><testcase name='x' file='tests/a.rb'/><testca"])
+def test_a_report_that_is_not_whole_is_said(tmp_path: Path, text: str) -> None:
+    (problem,) = read(tmp_path, text).problems
+
+    assert problem.startswith("The report r.xml is not whole: ")
+
+
+def test_a_report_that_was_there_before_is_not_read(tmp_path: Path) -> None:
+    patterns = (f"{tmp_path}/junit/*",)
+    read(tmp_path, suite(case("x")))
+    request = ShardRequest(
+        "main", SuiteSettings(), tmp_path, 1, 1, FILES, FILES, tmp_path, {}, scratch=tmp_path / "scratch"
+    )
+
+    found = reported(patterns, stamps(patterns), CommandRunner(), request, at="")
+
+    assert found == Reported(())
