@@ -47,6 +47,7 @@ class Judge:
         if judging.trouble:
             say(f"warning: {judging.trouble}. Nothing can be bypassed or muted in this run.")
         self._trouble = judging.trouble
+        self._label = config.settings.bypass.label
         # Whatever the file is called and wherever it lies, who changes it does not go without the suite.
         bypass = judging.config.settings.bypass
         self._settings_path = settings_path(config, folder=place.root_in_repository)
@@ -58,9 +59,23 @@ class Judge:
         from ci_itest.model.decision import Decision, DecisionKind
 
         if self._trouble and self._place.context is not None and self._place.context.token:
-            return Decision(DecisionKind.RUN, f"{self._trouble[:1].upper()}{self._trouble[1:].rstrip('.')}.")
+            reason = f"{self._trouble[:1].upper()}{self._trouble[1:].rstrip('.')}."
+            return Decision(DecisionKind.RUN, reason, label=self._label)
         decision = decide(self._place.context, self._bypass, github=self._api)
         return replace(decision, settings_path=self._settings_path)
+
+    def commit_message(self) -> str:
+        """Of the commit that the run is about; "" where GitHub is not asked for it, or does not tell.
+
+        An event about a label has asked enough, and says nothing new about the commit.
+        """
+        context = self._place.context
+        if context is None or self._api is None or context.label:
+            return ""
+        api = self._api
+        return building.forgiving(
+            lambda: api.run(context.run_id).commit_message, what="what the commit says it fixes is not known"
+        )
 
     def explanation(self) -> list[str]:
         from ci_itest.flows.decide import explain

@@ -88,7 +88,7 @@ def post_comment(published: Published, run: Run, report: ReportSettings, place: 
     from ci_itest.github.comments import Marker, upsert
 
     marker = Marker(comment_key(run, place), run_id=int(context.run_id), run_attempt=context.run_attempt)
-    creates = report.comment == "always" or not published.is_quiet
+    creates = report.comment == "always" or not published.is_quiet or bool(run.fixes)
     return building.forgiving(
         lambda: upsert(api, context.pull_request, published.comment, marker, create=creates).url,
         what="the pull request's comment was not written",

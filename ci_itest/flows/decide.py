@@ -61,7 +61,8 @@ def decide(context: Context | None, settings: BypassSettings, *, github: GitHub 
     try:
         return _decide(context, settings, github)
     except GitHubError as error:
-        return _run(f"GitHub did not tell what the decision needs: {rules.shown(error.message)}")
+        reason = f"GitHub did not tell what the decision needs: {rules.shown(error.message)}"
+        return Decision(DecisionKind.RUN, reason, label=settings.label)
 
 
 def explain(context: Context | None, settings: BypassSettings, *, github: GitHub | None) -> Iterator[str]:
@@ -164,7 +165,7 @@ def _by_label(context: Context, settings: BypassSettings, facts: _Facts) -> Deci
     if not rules.has_label(facts.pull, settings.label):
         return absent
     if refusal := first_refusal(LABEL_RULES, facts, settings):
-        return _run(f"The label {label} does not count: {refusal}.")
+        return Decision(DecisionKind.RUN, f"The label {label} does not count: {refusal}.", label=settings.label)
     event = rules.labelling(facts.timeline, settings.label)
     actor = event.actor if event else ""
     return Decision(

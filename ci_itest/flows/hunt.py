@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ci_itest.flows.fixing import ruled_out
 from ci_itest.model.cases import CaseId, CaseResult, Verdict
 from ci_itest.model.plan import Plan
 from ci_itest.model.run import Finding, FindingKind, Run
-
-TRAILER = "Attempt-To-Fix"
 
 
 class Way(StrEnum):
@@ -145,10 +144,7 @@ def conclusion(found: Iterable[Tally]) -> tuple[str, ...]:
 def _verdict(own: Sequence[Tally]) -> str:
     runs, failed = sum(tally.runs for tally in own), sum(tally.failed for tally in own)
     if not failed:
-        # With 19 of 20 chances: (1 - rate) ** runs = 1 / 20.
-        return (
-            f"passed {_times(runs)}; if it fails by itself, then in less than {1 - 0.05 ** (1 / runs):.1%} of its runs"
-        )
+        return f"passed {_times(runs)}; {ruled_out(runs)}"
     parts = ", ".join(f"{tally.failed} of {tally.runs} {tally.way}" for tally in own)
     only = [tally for tally in own if tally.failed]
     if failed == runs:
@@ -174,10 +170,3 @@ def as_run(probed: Probed, *, run_id: str, commit: str, branch: str, at: str, is
         cases=probed.results,
         findings=(Finding(FindingKind.MISSING_CASE, words),),
     )
-
-
-def trailer_cases(message: str) -> tuple[str, ...]:
-    """What a commit says it tries to fix: the values of its trailers."""
-    start = f"{TRAILER.lower()}:"
-    lines = (line.strip() for line in message.splitlines())
-    return tuple(line[len(start) :].strip() for line in lines if line.lower().startswith(start) and line[len(start) :])

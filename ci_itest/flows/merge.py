@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from ci_itest.flows.attempts import with_earlier_attempts
 from ci_itest.flows.bundles import BrokenBundle, Bundles
+from ci_itest.flows.fixing import fix_words, merged_fixes
 from ci_itest.flows.service_tails import bounded
 from ci_itest.model.cases import NEVER_RAN, Attempt, CaseId, CaseResult, Verdict, verdict_of
 from ci_itest.model.plan import Plan, SuitePlan
@@ -47,6 +48,7 @@ def merge(plan: Plan, bundles: Bundles, facts: RunFacts) -> Run:
     findings += _files(plan, shards)
     cases, case_findings = _cases(shards)
     findings += case_findings
+    fixes = merged_fixes(plan, shards.values())
     return Run(
         run_id=facts.run_id,
         commit=facts.commit,
@@ -58,11 +60,12 @@ def merge(plan: Plan, bundles: Bundles, facts: RunFacts) -> Run:
         shards=tuple(_for_the_run(shard) for _, shard in sorted(shards.items())),
         cases=cases,
         findings=tuple(findings),
-        notes=tuple(note for suite in plan.suites for note in suite.notes),
+        notes=(*map(fix_words, fixes), *(note for suite in plan.suites for note in suite.notes)),
         planned_shards=tuple(
             (suite.suite, shard.index, suite.shard_count) for suite in plan.suites for shard in suite.shards
         ),
         root=plan.root,
+        fixes=fixes,
     )
 
 

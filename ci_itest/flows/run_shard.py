@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from ci_itest.flows.apps import Apps, Host, check_apps, container_apps, log_name
 from ci_itest.flows.builds import build, build_environment
 from ci_itest.flows.bundles import BundleFolder, with_results, write_shard
 from ci_itest.flows.commands import Log, log_file, prepare
+from ci_itest.flows.fixing import fixes_of_shard, try_fixes
 from ci_itest.flows.handover import handed_over, prepared_copies
 from ci_itest.flows.image_cache import ImageWishes, supply_for, tidy
 from ci_itest.flows.merge import case_results
@@ -33,6 +35,7 @@ from ci_itest.flows.testing import Tested, Watch, run_tests
 from ci_itest.junit.writer import junit_xml
 from ci_itest.masking import Masker, masker, secrets_of
 from ci_itest.model.cases import Verdict
+from ci_itest.model.fixes import FixAttempt
 from ci_itest.model.plan import Plan
 from ci_itest.model.progress import Step
 from ci_itest.model.recording import Surroundings
@@ -144,6 +147,7 @@ class _Run:
         self._asked_for: dict[str, float] = {}
         self._notes: list[str] = []
         self._dead: list[str] = []
+        self._fixes: tuple[FixAttempt, ...] = ()
         self._mask: Masker = masker(secrets_of(job.environment))
         self._versions: tuple[tuple[str, str], ...] = ()
         self._request = _request(job, tools.runner, at=tools.now())
@@ -170,6 +174,7 @@ class _Run:
             phases=tuple(self._phases),
             services=self._services,
             notes=tuple(self._notes),
+            fixes=self._fixes,
         )
 
     def _note_progress(self) -> None:
@@ -231,8 +236,11 @@ class _Run:
                     return self._probed(self._tools.probing, here, services, variables)
             with self._apps_up(here), self._handed_over(services, here, copies) as variables:
                 try:
+                    environment = {**self._environment(here), **variables}
                     with self._phase("tests"):
-                        return self._tests({**self._environment(here), **variables})
+                        tested = self._tests(environment)
+                    self._try_fixes(tested, environment)
+                    return tested
                 finally:
                     # Also when they were cancelled: a dead service may be why somebody gave up waiting.
                     self._note_deaths([*(services.dead() if services else ()), *here.dead()])
@@ -372,8 +380,19 @@ class _Run:
             self._tools.hold(request)
         return tested
 
-    def _runner_run(self, request: ShardRequest) -> Tested:
-        with self._log("tests") as log:
+    def _try_fixes(self, tested: Tested, environment: Mapping[str, str]) -> None:
+        """Run what the commit says it fixes many times; a shard that did not end, or runs a part, does without."""
+        if tested.stop_reason is not StopReason.NONE or self._job.only or self._tools.instead:
+            return
+        names = fixes_of_shard(self._job.plan, suite=self._job.suite, index=self._job.index)
+        if names:
+            request = replace(self._request, environment=environment)
+            with self._phase("fixes"):
+                run = partial(self._runner_run, log_as="fixes")
+                self._fixes = try_fixes(names, request, self._tools.runner, run=run)
+
+    def _runner_run(self, request: ShardRequest, *, log_as: str = "tests") -> Tested:
+        with self._log(log_as) as log:
             return run_tests(
                 request,
                 self._tools.runner,

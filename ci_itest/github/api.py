@@ -347,6 +347,7 @@ def _workflow_run(item: Mapping[str, object], *, doing: str) -> WorkflowRun:
         repository_id=number_at(object_at(item, "repository"), "id"),
         actor=text_at(object_at(item, "actor"), "login"),
         head_owner=text_at(object_at(object_at(item, "head_repository"), "owner"), "login"),
+        commit_message=text_at(object_at(item, "head_commit"), "message"),
         lasted_seconds=max((ended_at - started_at).total_seconds(), 0.0),
     )
 

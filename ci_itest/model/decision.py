@@ -25,7 +25,8 @@ class Decision:
         conclusion: Of the earlier run, when it is repeated: success or failure.
         url: Page of the earlier run, when it is repeated.
         actor: Who set the label, or the listed bot, when the suite is bypassed.
-        label: By which label, when the suite is bypassed; "" for a listed bot.
+        label: By which label the suite is bypassed, "" for a listed bot; of a run the label that asked in vain, or
+            may have: who set it should be told why.
         rule: The setting that allows the bypass: "bypass.label" or "bypass.actors".
         settings_path: The settings file in use, from the repository's top; the report job reads the base commit's.
     """

@@ -200,6 +200,7 @@ class WorkflowRun:
         repository_id: Of the repository it ran in, 0 when unknown; another than the head's for a fork's run.
         actor: Login of who caused its first attempt; "" when unknown.
         head_owner: Login of whose repository the head lives in; "" when that is gone.
+        commit_message: Of its head commit, "" when unknown; foreign text.
         lasted_seconds: From the newest attempt's start to the last thing that happened; 0 when unknown.
     """
 
@@ -221,6 +222,7 @@ class WorkflowRun:
     actor: str = ""
     head_owner: str = ""
     lasted_seconds: float = 0.0
+    commit_message: str = ""
 
     @property
     def is_of_fork(self) -> bool:

@@ -126,6 +126,7 @@ class Plan:
         templates: Text of the user's own templates by name; empty in a pull request's run, whose report reads the
             base commit's.
         bypass: Settings that judge the run, as are `flaky`, `history` and `report`.
+        to_fix: Cases that the commit says it fixes ("file::name"), to be run many times; no part of the digest.
         codeowners: Text of CODEOWNERS; "" where there is none, and in a pull request's run.
     """
 
@@ -143,6 +144,7 @@ class Plan:
     flaky: FlakySettings = field(default_factory=FlakySettings)
     history: HistorySettings = field(default_factory=HistorySettings)
     codeowners: str = ""
+    to_fix: tuple[str, ...] = ()
 
     def suite(self, name: str) -> SuitePlan | None:
         return next((suite for suite in self.suites if suite.suite == name), None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ci_itest.model.cases import Attempt, CaseId, CaseResult, Verdict
+from ci_itest.model.fixes import FixAttempt
 from ci_itest.model.judged import Judged
 
 
@@ -105,6 +106,7 @@ class ShardResult:
         service_tails: Of all services when the shard failed, else of those that died.
         rerun_of: The attempt whose failed and missing cases alone it ran again; 0 when it ran all of its part.
         deaths: Worker processes that died while the tests ran, in words.
+        fixes: What the cases that its commit says it fixes came to.
     """
 
     suite: str
@@ -134,6 +136,7 @@ class ShardResult:
     rerun_of: int = 0
     deaths: tuple[str, ...] = ()
     planned_wall_seconds: float = 0.0
+    fixes: tuple[FixAttempt, ...] = ()
 
     @property
     def label(self) -> str:
@@ -207,6 +210,7 @@ class Run:
         planned_shards: Suite, index and count of every shard the plan has.
         root: Folder of the settings inside the repository, "" for its top; case files are relative to it.
         judged: What earlier runs say of its failures.
+        fixes: What the cases that its commit says it fixes came to.
     """
 
     run_id: str
@@ -223,6 +227,7 @@ class Run:
     planned_shards: tuple[tuple[str, int, int], ...] = ()
     root: str = ""
     judged: Judged = field(default_factory=Judged)
+    fixes: tuple[FixAttempt, ...] = ()
 
     def count(self, verdict: Verdict) -> int:
         return sum(1 for case in self.cases if case.verdict is verdict)

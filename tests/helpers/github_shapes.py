@@ -446,7 +446,7 @@ class Shapes:
             "head_commit": {
                 "id": fact["head_sha"],
                 "tree_id": sha_of(f"tree {fact['head_sha']}"),
-                "message": "A change",
+                "message": fact.get("message", "A change"),
                 "timestamp": fact["created_at"],
                 "author": {"name": "Somebody", "email": "somebody@example.com"},
                 "committer": {"name": "Somebody", "email": "somebody@example.com"},

@@ -93,7 +93,7 @@ def _suspects(kept: Keeper, names: tuple[str, ...]) -> tuple[CaseId, ...]:
 
 def named_by_commit(root: Path) -> tuple[str, ...]:
     """The cases that the commit says it tries to fix."""
-    from ci_itest.flows.hunt import trailer_cases
+    from ci_itest.flows.fixing import trailer_cases
 
     code, message = output_of(
         ["git", "log", "-1", "--no-merges", "--format=%B"], directory=root, environment=os.environ

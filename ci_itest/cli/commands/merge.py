@@ -140,6 +140,8 @@ def command(
         run = merged_run(place, plan, bundles=bundles, needs=read_needs(needs))
         run = judged_run(run, config, place, quarantine=plan.quarantine, owners=owners_of(plan, place, api=api))
         record_run(run, config, place, plan, api=api)
+    if decided is not None and decided.kind is DecisionKind.RUN and decided.label:
+        run = replace(run, notes=(f"The tests were not bypassed. {decided.reason}", *run.notes))
     report = config.settings.report
     run, compared = _with_base(run, config, place, paths=base) if not bypass_reason else (run, None)
     report = failing_on(report, fail_on)

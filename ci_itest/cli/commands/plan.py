@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,7 @@ def command(
     A plan that is there already for the same run is kept: every attempt of a run works by one plan. The path of the
     plan is printed on stdout, or what --format says.
     """
+    from ci_itest.flows.fixing import planned_fixes
     from ci_itest.model.decision import DecisionKind
 
     config = building.read_settings(root, config_file, assignments, shards=shards)
@@ -85,15 +87,19 @@ def command(
     if asks:
         return _show_what_if(config, place, price=price)
     decision: Decision | None = None
+    to_fix: tuple[str, ...] = ()
     if decides:
         judge = Judge(config, place, config_file=config_file, assignments=assignments)
         config, decision = judge.config, judge.decision()
+        to_fix = planned_fixes(judge.commit_message()) if decision.kind is DecisionKind.RUN else ()
     if decision and decision.kind is not DecisionKind.RUN:
         say(f"The suite is not run: {decision.reason}")
         building.set_outputs(_outputs(None, decision))
         return 0
+    if decision and decision.label:
+        say(f"The tests are not bypassed. {decision.reason}")
     run_id = run_id or (place.context.run_id if place.context else building.local_run_id())
-    plan = kept_plan(out, run_id) or new_plan(config, place, run_id=run_id)
+    plan = kept_plan(out, run_id) or replace(new_plan(config, place, run_id=run_id), to_fix=to_fix)
     from ci_itest.wire import write_document
 
     write_document(out, plan)
@@ -129,8 +135,6 @@ def _show_what_if(config: Config, place: Place, *, price: float) -> int:
 
 
 def new_plan(config: Config, place: Place, *, run_id: str) -> Plan:
-    from dataclasses import replace
-
     from ci_itest.flows.plan import make_plan
     from ci_itest.runners.registry import runner_named
 

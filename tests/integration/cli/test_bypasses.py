@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.github import GitHub, at, running
+from tests.helpers.github import GitHub, at, running, stamp
 from tests.helpers.suites import ci_itest, write_files
 from tests.helpers.workflow import HEAD, MERGED, in_workflow, pull_request_event
 
@@ -112,3 +112,50 @@ def test_a_history_without_bypasses_says_so(tmp_path: Path) -> None:
     code, output = ci_itest("history", "bypasses", root=root)
 
     assert (code, output.strip()) == (0, "0 bypasses; main broke next after 0.")
+
+
+def by_triage(github: GitHub) -> None:
+    github.state["permissions"]["alice"] = "triage"
+
+
+def before_the_push(github: GitHub) -> None:
+    github.state["pulls"]["5"]["timeline"][-1]["created_at"] = stamp(at(-5))
+
+
+def on_migrations(github: GitHub) -> None:
+    github.state["pulls"]["5"]["files"].append({"filename": "migrations/0002.sql"})
+
+
+def with_github_away(github: GitHub) -> None:
+    github.fail("/pulls/", status=503, times=99)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (by_triage, "alice, who set it, has no write permission (read)"),
+        (before_the_push, "it was set before the last push; set it again"),
+        (on_migrations, "migrations/0002.sql never goes without the tests"),
+        (with_github_away, "GitHub did not tell what the decision needs"),
+    ],
+)
+def test_a_label_that_does_not_count_runs_the_tests_and_the_report_says_why(
+    change: Callable[[GitHub], object], why: str, github: GitHub, tmp_path: Path
+) -> None:
+    text = settings("h.sqlite").replace("[history]", 'never = ["migrations/**"]\n[history]')
+    github.file("ci-itest.toml", text)
+    root = write_files(tmp_path / "repo", {**TESTS, "ci-itest.toml": text})
+    event = pull_request_event(labels=(LABEL,))
+    change(github)
+
+    code, output, outputs = in_workflow(github, root, "plan", "--decide", "--out", "plan.json", event=event)
+
+    assert (code, outputs["run"]) == (0, "true"), output
+    assert why in output
+    shard = ("run-shard", "--plan", "plan.json", "--shard", "1", "--bundle", "bundles/1")
+    assert in_workflow(github, root, *shard, event=event)[0] == 0
+    merge = ("merge", "--plan", "plan.json", "--bundles", "bundles", "--decision", outputs["decision"])
+    code, output, _ = in_workflow(github, root, *merge, event=event)
+    assert code == 0, output
+    summary = (root / ".ci-itest" / "report" / "summary.md").read_text().replace("\\", "")
+    assert why in summary

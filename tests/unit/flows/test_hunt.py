@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ci_itest.flows.hunt import Probe, Probed, Tally, Way, conclusion, hunt, rounds, tallies, trailer_cases
+from ci_itest.flows.hunt import Probe, Probed, Tally, Way, conclusion, hunt, rounds, tallies
 from ci_itest.model.cases import CaseId, CaseResult, Outcome
 from ci_itest.model.plan import Plan, Shard, SuitePlan, Unit
 from tests.helpers.history import result
@@ -86,9 +86,3 @@ def test_the_way_in_which_a_case_fails_is_told() -> None:
     assert flaky == f"{RACE}: failed 0 of 5 alone, 2 of 5 alone on a busy machine"
     assert broken.endswith("it is broken rather than flaky")
     assert "it needs a case that runs before it" in ordered
-
-
-def test_a_commit_names_what_it_tries_to_fix() -> None:
-    trailers = "Attempt-To-Fix: tests/a.py::test_a\nattempt-to-fix: test_b\nAttempt-To-Fix:\n"
-
-    assert trailer_cases(f"Wait for the cart\n\nIt was racing.\n\n{trailers}") == ("tests/a.py::test_a", "test_b")
