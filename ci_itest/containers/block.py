@@ -25,11 +25,13 @@ class Block:
         name: Of the network, and the beginning of the containers' names. For people: nothing is found by name.
         labels: Of everything in the block.
         selector: What to list the block's objects by.
+        token: Apart from every other block's.
     """
 
     name: str
     labels: Mapping[str, str]
     selector: str
+    token: str
 
     @classmethod
     def of(cls, owner: Owner) -> Block:
@@ -37,7 +39,7 @@ class Block:
         token = secrets.token_hex(4)
         parts = (_NOT_IN_A_NAME.sub("-", part)[:_LONGEST_PART].strip("-.") for part in (owner.run, owner.shard))
         name = "-".join(filter(None, ("ci-itest", *parts, token)))
-        return cls(name, {**owner.labels(), _BLOCK_LABEL: token}, f"{_BLOCK_LABEL}={token}")
+        return cls(name, {**owner.labels(), _BLOCK_LABEL: token}, f"{_BLOCK_LABEL}={token}", token)
 
     def service_labels(self, service: str) -> dict[str, str]:
         return {**self.labels, SERVICE_LABEL: service}

@@ -70,7 +70,7 @@ class Launcher:
         began = time.monotonic()
         with self.gate.entered():
             container = self._run(spec, image=image, network=network)
-        ports = self._await_ready(spec, container, deadline=began + spec.ready_seconds)
+        ports = self.await_ready(spec, container, deadline=began + spec.ready_seconds)
         return Launched(container, ports, time.monotonic() - began)
 
     def _run(self, spec: ServiceSpec, *, image: str, network: str) -> str:
@@ -105,7 +105,7 @@ class Launcher:
             memory_bytes=spec.memory_bytes,
         )
 
-    def _await_ready(self, spec: ServiceSpec, container: str, *, deadline: float) -> Mapping[int, int]:
+    def await_ready(self, spec: ServiceSpec, container: str, *, deadline: float) -> Mapping[int, int]:
         """The published ports, once the service serves."""
         state = self._running_state(spec, container, last_seen="nothing yet")
         probe = probe_for(
@@ -130,17 +130,18 @@ class Launcher:
             wait_until(check, within_seconds=deadline - time.monotonic())
         except DeadlinePassed as passed:
             what = f"was not ready within {spec.ready_seconds:g} s"
-            raise self._failure(spec, container, what, last_seen=passed.last_seen) from passed
+            raise self.failure(spec, container, what, last_seen=passed.last_seen) from passed
         return state.ports
 
     def _running_state(self, spec: ServiceSpec, container: str, *, last_seen: str) -> ContainerState:
         state = self.engine.state(container)
         if not state.is_running:
             what = f"exited before it was ready, {exit_words(state)}"
-            raise self._failure(spec, container, what, last_seen=last_seen)
+            raise self.failure(spec, container, what, last_seen=last_seen)
         return state
 
-    def _failure(self, spec: ServiceSpec, container: str, what: str, *, last_seen: str) -> ServiceError:
+    def failure(self, spec: ServiceSpec, container: str, what: str, *, last_seen: str) -> ServiceError:
+        """The error of a service that did not get ready, with the end of its log."""
         lines = list(self.engine.log_lines(container, tail=LOG_LINES)) or ["(it wrote nothing)"]
         log = "\n".join(f"    {line}" for line in lines)
         return ServiceError(

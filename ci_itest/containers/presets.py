@@ -50,7 +50,7 @@ def _spec(name: str, settings: ServiceSettings) -> ServiceSpec:
         **settings.environment,
     }
     command = settings.command or preset.command
-    credentials = _credentials(preset, environment=environment, command=command)
+    credentials = credentials_of(preset, environment=environment, command=command)
     return ServiceSpec(
         name=name,
         image=settings.image,
@@ -70,7 +70,10 @@ def _spec(name: str, settings: ServiceSettings) -> ServiceSpec:
     )
 
 
-def _credentials(preset: KnownImage, *, environment: Mapping[str, str], command: tuple[str, ...]) -> Mapping[str, str]:
+def credentials_of(
+    preset: KnownImage, *, environment: Mapping[str, str], command: tuple[str, ...]
+) -> Mapping[str, str]:
+    """What a server of this kind lets its clients in by, as its variables and its command have it."""
     from_environment = {
         name: environment[variable] for name, variable in preset.credentials.items() if environment.get(variable)
     }

@@ -164,8 +164,14 @@ class UpService:
 class Composition(Protocol):
     """Services that somebody else describes and starts, beside ours on the same network."""
 
-    def up(self, launcher: Launcher, *, network: str, mirror: str, tell: Callable[..., None]) -> Sequence[UpService]:
-        """Start them all and wait until they serve; `tell` gets name, state and detail of each.
+    def up(
+        self, launcher: Launcher, *, fetch: Callable[[str, str], str], tell: Callable[..., None]
+    ) -> Sequence[UpService]:
+        """Start them all and wait until they serve.
+
+        Args:
+            fetch: Service and image, to the name to start it by, which the engine holds then.
+            tell: Gets name, state and detail of each service.
 
         Raises:
             ServiceError: One of them does not, or what describes them is wrong.
@@ -214,7 +220,6 @@ def running(
         tell=teller.tell,
         specs=specs,
         ensure=ensure or _pulling(engine, mirror),
-        mirror=mirror,
         composition=composition,
     )
     with nullcontext(guard) if guard else guarding(engine.environment) as own:
@@ -278,14 +283,12 @@ class _Start:
         tell: Callable[..., None],
         specs: Sequence[ServiceSpec],
         ensure: Ensure,
-        mirror: str,
         composition: Composition | None,
     ) -> None:
         self._launcher = launcher
         self._tell = tell
         self._specs = tuple(specs)
         self._ensure = ensure
-        self._mirror = mirror
         self._network: Future[str] = Future()
         self._composition = composition
         self._composed: Future[Sequence[UpService]] = Future()
@@ -306,8 +309,7 @@ class _Start:
         if self._composition is None:
             return ()
         self._await([self._network])
-        network = self._launcher.block.name
-        return self._composition.up(self._launcher, network=network, mirror=self._mirror, tell=self._tell)
+        return self._composition.up(self._launcher, fetch=self.image, tell=self._tell)
 
     def _create_network(self) -> str:
         with self._launcher.gate.entered():

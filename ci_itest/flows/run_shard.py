@@ -46,6 +46,7 @@ from ci_itest.runners.base import Launch, Runner, ShardRequest
 from ci_itest.wire import write_document, write_whole
 
 if TYPE_CHECKING:
+    from ci_itest.containers.compose import ComposeFiles
     from ci_itest.containers.engine import Engine
     from ci_itest.containers.services import RunningServices, ServiceEvent
     from ci_itest.containers.supply import Supply
@@ -301,7 +302,8 @@ class _Run:
 
     @contextlib.contextmanager
     def _services_up(self) -> Iterator[RunningServices | None]:
-        if not (self._job.settings.services or container_apps(self._job.settings.all_apps)):
+        settings = self._job.settings
+        if not (settings.services or settings.compose or container_apps(settings.all_apps)):
             yield None
             return
         # A suite without services does not pay for their modules.
@@ -331,6 +333,7 @@ class _Run:
                         report=self._service_event,
                         mask=lambda text: self._mask(text),
                         guard=self._guard,
+                        composition=self._composition(starting),
                     )
                 )
             self._services = _service_times(services.endpoints, self._asked_for)
@@ -346,6 +349,19 @@ class _Run:
             self._report(Step("note", text=words))
 
         return supply_for(self._job.images, engine=engine, mirror=self._job.mirror, say=say)
+
+    def _composition(self, stack: contextlib.ExitStack) -> ComposeFiles | None:
+        if self._job.settings.compose is None:
+            return None
+        from ci_itest.containers.compose import ComposeFiles
+
+        return ComposeFiles(
+            self._job.settings.compose,
+            root=self._job.root,
+            environment=self._request.environment,
+            log=stack.enter_context(self._log("compose")).line,
+            held=self._guard.group,
+        )
 
     def _environment(self, apps: Apps) -> dict[str, str]:
         """What prepare and tests see: the job's own environment, and `[environment]` as far as it is known."""
