@@ -6,8 +6,9 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,18 @@ from ci_itest.errors import RunnerError
 from ci_itest.process import output_of, started
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ci_itest.cli.building import Place
     from ci_itest.config.reader import Config
-    from ci_itest.flows.hunt import Probe
+    from ci_itest.flows.hunt import Probe, Probed
     from ci_itest.flows.quarantine import Keeper
+    from ci_itest.flows.run_shard import Fresh
     from ci_itest.model.cases import CaseId, CaseResult
     from ci_itest.model.plan import Plan
+    from ci_itest.runners.base import ShardRequest
+
+Held = Callable[[int], contextlib.AbstractContextManager[None]]
 
 _BURN = "while True: pass"
 
@@ -34,49 +41,75 @@ def hunted(
     """Hunt the named cases, or every suspect; 1 when a case that was named failed."""
     from ci_itest.cli.commands.plan import new_plan
     from ci_itest.flows.folders import new_run_folder
-    from ci_itest.flows.hunt import as_run, conclusion, hunt, rounds, tallies
-    from ci_itest.flows.record import record
+    from ci_itest.flows.hunt import conclusion, rounds, tallies
 
     suspects = _suspects(kept, names)
     if not suspects:
         say("There is no suspect to hunt.")
         return 0
+    config = _undivided(config)
     run_id = building.local_run_id().replace("local-", "hunt-", 1)
     plan = new_plan(config, place, run_id=run_id)
     probes = rounds(plan, suspects, known=kept.store.case_numbers(repository=kept.repository))
     if not probes:
-        say("No shard of this plan has the suspects any more.")
+        say("The suite has the suspects no more.")
         return 0
     say(f"{len(suspects)} suspects, {len(probes)} probes a round.")
-    shards = _Shards(plan, config, new_run_folder(config.root, run_id).bundles)
-    # What was changed since the commit is the same for all of a hunt, and for it alone.
-    commit = place.commit if place.context else f"{place.commit[:12]}-{run_id}"
-    found = []
-    for number, probed in enumerate(
-        hunt(probes, shards.run, seconds=seconds, clock=time.monotonic, most_rounds=most_rounds), start=1
-    ):
-        found.append(probed)
-        made = as_run(
-            probed,
-            run_id=f"{run_id}-{number}",
-            commit=commit,
-            branch=place.branch,
-            at=building.now(),
-            is_trusted=place.context is None or place.context.is_default_branch,
-        )
-        record(
-            made,
-            store=kept.store,
-            repository=kept.repository,
-            recorded_at=building.now(),
-            is_main=is_main(config, place),
-        )
+    lesson = _Lesson(kept, config, place, run_id)
+    bundles = new_run_folder(config.root, run_id).bundles
+    suites = sorted({probe.suite for probe in probes})
+    found: list[Probed] = []
+    for suite in suites:
+        own = [probe for probe in probes if probe.suite == suite]
+        hunt_here = _Suite(suite, plan, config, bundles / suite, lesson)
+        found += hunt_here.hunted(own, seconds=seconds / len(suites), most_rounds=most_rounds)
     found_tallies = tallies(found)
     lines = conclusion(found_tallies)
     for line in lines:
         tell(line)
     building.append_summary("".join(f"- {line}\n" for line in lines))
     return 1 if names and any(tally.failed for tally in found_tallies) else 0
+
+
+def _undivided(config: Config) -> Config:
+    """Each suite in one shard: a hunt starts its services once."""
+    suites = {name: replace(suite, shards=1) for name, suite in config.settings.suites.items()}
+    return replace(config, settings=replace(config.settings, suites=suites))
+
+
+class _Lesson:
+    """What each probe teaches the history."""
+
+    def __init__(self, kept: Keeper, config: Config, place: Place, run_id: str) -> None:
+        self._kept = kept
+        self._config = config
+        self._place = place
+        self._run_id = run_id
+        # What was changed since the commit is the same for all of a hunt, and for it alone.
+        self._commit = place.commit if place.context else f"{place.commit[:12]}-{run_id}"
+        self._count = 0
+
+    def learn(self, probed: Probed) -> None:
+        from ci_itest.flows.hunt import as_run
+        from ci_itest.flows.record import record
+
+        self._count += 1
+        place = self._place
+        made = as_run(
+            probed,
+            run_id=f"{self._run_id}-{self._count}",
+            commit=self._commit,
+            branch=place.branch,
+            at=building.now(),
+            is_trusted=place.context is None or place.context.is_default_branch,
+        )
+        record(
+            made,
+            store=self._kept.store,
+            repository=self._kept.repository,
+            recorded_at=building.now(),
+            is_main=is_main(self._config, place),
+        )
 
 
 def _suspects(kept: Keeper, names: tuple[str, ...]) -> tuple[CaseId, ...]:
@@ -101,48 +134,87 @@ def named_by_commit(root: Path) -> tuple[str, ...]:
     return trailer_cases(message) if code == 0 else ()
 
 
-class _Shards:
-    """Runs a probe as a shard of the plan, with the shard's services, in a bundle of its own."""
+class _Suite:
+    """Probes of one suite: its services start once, and each probe finds their data as prepare left it."""
 
-    def __init__(self, plan: Plan, config: Config, bundles: Path) -> None:
-        self._plan = plan
-        self._config = config
-        self._bundles = bundles
-        self._count = 0
-
-    def run(self, probe: Probe) -> tuple[CaseResult, ...]:
-        """What became of the probe's cases; RunnerError when its shard could not run them."""
+    def __init__(self, suite: str, plan: Plan, config: Config, bundle: Path, lesson: _Lesson) -> None:
         from ci_itest.flows.bundles import BundleFolder
-        from ci_itest.flows.hunt import Way
-        from ci_itest.flows.merge import case_results
+
+        self._suite = suite
+        # What is in quarantine is what a hunt is for.
+        self._plan = replace(plan, quarantine=())
+        self._config = config
+        self._settings = replace(config.settings.suites[suite], retries=0, workers=0)
+        self._folder = BundleFolder(bundle.resolve())
+        self._lesson = lesson
+        self._tools = building.shard_tools(self._settings, lambda _: None)
+        self._found: list[Probed] = []
+
+    def hunted(self, probes: Sequence[Probe], *, seconds: float, most_rounds: int) -> Sequence[Probed]:
+        """Every probe with what became of its suspects; RunnerError when the shard could not run any."""
+        from ci_itest.containers.guard import guarding
+        from ci_itest.flows.hunt import hunt
         from ci_itest.flows.run_shard import ShardJob, run_shard
         from ci_itest.model.run import StopReason
 
-        self._count += 1
-        settings = replace(self._config.settings.suites[probe.suite], retries=0, workers=0)
+        def probing(request: ShardRequest, fresh: Fresh) -> int:
+            with guarding(os.environ) as guard:
+                run = partial(self._probe, request, fresh, guard.group)
+                for probed in hunt(probes, run, seconds=seconds, clock=time.monotonic, most_rounds=most_rounds):
+                    self._found.append(probed)
+                    self._lesson.learn(probed)
+            return 0
+
         job = ShardJob(
-            # What is in quarantine is what a hunt is for.
-            plan=replace(self._plan, quarantine=()),
-            suite=probe.suite,
-            index=probe.index,
-            settings=settings,
+            plan=self._plan,
+            suite=self._suite,
+            index=1,
+            settings=self._settings,
             root=self._config.root,
-            folder=BundleFolder((self._bundles / f"probe-{self._count}").resolve()),
+            folder=self._folder,
             environment=dict(os.environ),
             mirror=self._config.settings.images.mirror,
             cores=1,
+        )
+        result = run_shard(job, replace(self._tools, probing=probing))
+        if result.stop_reason is not StopReason.NONE:
+            raise RunnerError(f"The hunt ended: {result.message or result.stop_reason}")
+        return self._found
+
+    def _probe(self, request: ShardRequest, fresh: Fresh, held: Held, probe: Probe) -> tuple[CaseResult, ...]:
+        from ci_itest.flows.commands import log_file
+        from ci_itest.flows.hunt import Way
+        from ci_itest.flows.testing import Watch, run_tests
+        from ci_itest.masking import masker, secrets_of
+
+        number = len(self._found) + 1
+        asked = replace(
+            request,
             only=probe.beside,
             queues=(("main", probe.beside),) if probe.way is Way.REVERSED else (),
+            results=self._folder.path / f"probe-{number}",
         )
-        tools = building.shard_tools(settings, lambda _: None)
-        with _busy() if probe.way is Way.BUSY else contextlib.nullcontext():
-            result = run_shard(job, tools)
-        if result.stop_reason not in (StopReason.NONE, StopReason.RUNNER):
-            raise RunnerError(f"The hunt ended: {result.message or result.stop_reason}")
-        results = case_results(result)
+        with (
+            fresh(),
+            _busy() if probe.way is Way.BUSY else contextlib.nullcontext(),
+            log_file(self._folder.logs / f"probe-{number}.log", mask=masker(secrets_of(request.environment))) as log,
+        ):
+            watch = Watch(
+                log=log, line=log.line, launched=lambda _: None, report=lambda _: None, now=building.now, held=held
+            )
+            run_tests(asked, self._tools.runner, watch)
+        results = self._results(asked.results)
         failed = sum(each.case in probe.suspects and bool(each.first_bad) for each in results)
-        say(f"{self._count}. {', '.join(map(str, probe.suspects[:3]))} {probe.way}: {failed} failed")
+        say(f"{number}. {', '.join(map(str, probe.suspects[:3]))} {probe.way}: {failed} failed")
         return results
+
+    def _results(self, folder: Path) -> tuple[CaseResult, ...]:
+        from ci_itest.flows.bundles import with_results
+        from ci_itest.flows.merge import case_results
+        from ci_itest.model.run import ShardResult
+
+        blank = ShardResult(self._suite, 1, 1, self._plan.digest)
+        return case_results(with_results(blank, self._tools.runner.read(folder, suite=self._suite)))
 
 
 @contextlib.contextmanager
