@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ci_itest.cli.console import LiveConsole, PlainConsole, Report, command, is_live, say
 from ci_itest.cli.options import overrides
 from ci_itest.errors import GitHubError, HistoryError
+from ci_itest.history.asking import Credentials, Deadline
 from ci_itest.process import output_of
 
 if TYPE_CHECKING:
@@ -25,11 +26,17 @@ if TYPE_CHECKING:
     from ci_itest.flows.run_shard import Tools
     from ci_itest.github.api import GitHubApi
     from ci_itest.github.transport import Patience
+    from ci_itest.history.remote import RemoteHistory
+    from ci_itest.history.sql import SqlHistory
     from ci_itest.history.store import HistoryStore
     from ci_itest.model.github import Context
     from ci_itest.model.plan import Plan
     from ci_itest.model.settings import SuiteSettings
     from ci_itest.reporting.inline import Annotation
+
+
+REPORT_FOLDER = Path(".ci-itest/report")
+"""Where the action's report is, and with it what could not be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,23 @@ def history(config: Config, place: Place) -> Iterator[HistoryStore | None]:
 
     Of a damaged file the cache keeps a copy aside and starts anew; a file that the settings name is left as it is.
     """
+    from ci_itest.history.location import is_service
+
+    if is_service(config.settings.history.store):
+        with remote_history(config, place) as remote:
+            yield remote
+        return
+    try:
+        store = _history_file(config, place)
+    except HistoryError as error:
+        say(f"warning: {error} This run plans without history.")
+        yield None
+        return
+    with store:
+        yield store
+
+
+def _history_file(config: Config, place: Place) -> SqlHistory:
     from ci_itest.history.location import CACHE, history_path
     from ci_itest.history.sql import SqlHistory, set_aside
     from ci_itest.history.store import DamagedHistoryError
@@ -150,21 +174,64 @@ def history(config: Config, place: Place) -> Iterator[HistoryStore | None]:
         repository=place.context.repository if place.context else "",
         environment=os.environ,
     )
+    is_cache = config.settings.history.store == CACHE
     try:
-        try:
-            store = SqlHistory.open(path)
-        except DamagedHistoryError as error:
-            if config.settings.history.store != CACHE:
-                raise
-            aside = set_aside(path)
-            say(f"warning: {error.message} It was put aside as {aside}; a new history starts with this run.")
-            store = SqlHistory.open(path)
-    except HistoryError as error:
-        say(f"warning: {error} This run plans without history.")
-        yield None
-        return
-    with store:
-        yield store
+        # The cache would carry the backup along for ever; a file that was named is somebody's own.
+        return SqlHistory.open(path, keeps_backup=not is_cache)
+    except DamagedHistoryError as error:
+        if not is_cache:
+            raise
+        aside = set_aside(path)
+        say(f"warning: {error.message} It was put aside as {aside}; a new history starts with this run.")
+        return SqlHistory.open(path)
+
+
+_asked = Deadline()
+"""Of all that this process asks of a reporting service."""
+
+
+def remote_history(config: Config, place: Place) -> RemoteHistory:
+    """The history behind the reporting service that the settings name."""
+    from ci_itest.history.asking import ServiceClient, service_address
+    from ci_itest.history.location import heard_folder
+    from ci_itest.history.remote import Folders, Origin, RemoteHistory
+    from ci_itest.history.spool import UNSENT
+
+    url = service_address(config.settings.history.store)
+    context = place.context
+    heard = heard_folder(os.environ, root=config.root)
+    origin = Origin(default_branch=config.settings.history.default_branch)
+    if context is not None:
+        origin = Origin(
+            event=context.event_name,
+            pull_request=context.pull_request,
+            actor=context.actor,
+            default_branch=origin.default_branch or context.default_branch,
+        )
+    unsent = (REPORT_FOLDER / UNSENT, heard / UNSENT)
+    return RemoteHistory(
+        ServiceClient(url, _credentials(url), deadline=_asked),
+        origin=origin,
+        folders=Folders(heard=heard, unsent=unsent),
+        say=say,
+    )
+
+
+def _credentials(url: str) -> Credentials:
+    """A key of the environment, else what GitHub gives a job to ask for tokens with.
+
+    In a report job the address comes out of the plan's artifact, which a shard might have written: a key goes only
+    where the workflow itself says.
+    """
+    key = os.environ.get("CI_ITEST_SERVICE_KEY", "")
+    if key and in_actions() and os.environ.get("CI_ITEST_HISTORY_STORE", "").rstrip("/") != url:
+        say("warning: CI_ITEST_SERVICE_KEY is not used: set the action's input history-store to the service's address.")
+        key = ""
+    return Credentials(
+        key=key,
+        request_url=os.environ.get("ACTIONS_ID_TOKEN_REQUEST_URL", ""),
+        request_token=os.environ.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", ""),
+    )
 
 
 def learned_branches(config: Config, place: Place) -> set[str] | None:

@@ -35,10 +35,21 @@ def history_path(store: str, *, root: Path, repository: str, environment: Mappin
     return _cache_folder(environment, root=root) / f"{_owner(repository, root=root)}.sqlite"
 
 
+def is_service(store: str) -> bool:
+    """Whether a `store` setting is the address of a reporting service."""
+    address = _ADDRESS.match(store.strip())
+    return address is not None and address[1].lower() in ("http", "https")
+
+
+def heard_folder(environment: Mapping[str, str], *, root: Path) -> Path:
+    """Where what a service said is kept; inside the folder that the action caches."""
+    return _cache_folder(environment, root=root)
+
+
 def _refusal(scheme: str) -> str:
     # The address itself stays unsaid: it may hold a password.
     if scheme in ("http", "https"):
-        return "`store` of [history] is a URL, which needs a reporting service; not in this version."
+        return "`store` of [history] is the address of a reporting service, not a file."
     return f"`store` of [history] is a {scheme}:// address, which is neither a path nor a reporting service."
 
 

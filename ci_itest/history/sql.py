@@ -45,6 +45,8 @@ from ci_itest.model.run import Run
 class SqlHistory:
     """A `HistoryStore` over SQLAlchemy; made by `open`. Threads and processes may share the database."""
 
+    keeps_all_runs = False
+
     def __init__(self, engine: Engine, *, name: str) -> None:
         self._engine = engine
         self._name = name
@@ -53,12 +55,13 @@ class SqlHistory:
         self._writing = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @classmethod
-    def open(cls, path_or_url: str | Path, *, is_durable: bool = False) -> Self:
+    def open(cls, path_or_url: str | Path, *, is_durable: bool = False, keeps_backup: bool = True) -> Self:
         """The history in a SQLite file, which is made where there is none, or behind an SQLAlchemy URL.
 
         Args:
             is_durable: What is recorded is on the disk when `record` ends, also when the power fails then. Else a
                 SQLite file is only as whole as ever, and may miss its last runs.
+            keeps_backup: Leave the backup that is made before a migration.
 
         Raises:
             DamagedHistoryError: The file is cut off or broken.
@@ -69,7 +72,9 @@ class SqlHistory:
         with door(name):
             history = cls(engine_for(url, is_durable=is_durable), name=name)
             try:
-                upgrade.prepare(history._engine, history._begin, name=name, backup_folder=_backup_folder(url))
+                backup = upgrade.prepare(history._engine, history._begin, name=name, backup_folder=_backup_folder(url))
+                if backup is not None and not keeps_backup:
+                    backup.unlink(missing_ok=True)
             except BaseException:
                 history.close()
                 raise

@@ -26,7 +26,14 @@ class DamagedHistoryError(HistoryError):
 
 
 class HistoryStore(Protocol):
-    """Runs as they were recorded. Every method raises HistoryError when the store cannot do it."""
+    """Runs as they were recorded. Every method raises HistoryError when the store cannot do it.
+
+    Attributes:
+        keeps_all_runs: Whether it also takes runs of pull requests, and decides itself what to learn from them.
+    """
+
+    @property
+    def keeps_all_runs(self) -> bool: ...
 
     def record(self, run: Run, *, repository: str, recorded_at: str) -> bool:
         """Keep a run, whole or not at all; False, and nothing changes, when this attempt of it is there already.

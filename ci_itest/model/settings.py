@@ -274,7 +274,10 @@ class ReportSettings:
 class HistorySettings:
     """`[history]`: where durations and results of earlier runs are kept."""
 
-    store: str = _setting("cache", "`cache` (a file the action keeps in its cache) or the path of a SQLite file.")
+    store: str = _setting(
+        "cache",
+        "`cache` (a file the action keeps in its cache), the path of a SQLite file, or a reporting service's https://…",
+    )
     default_branch: str = _setting("", "Branch whose runs are learned from; empty: the repository's default branch.")
 
 

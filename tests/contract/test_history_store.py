@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -26,11 +27,19 @@ from tests.helpers.history import (
     shard,
     started_at,
 )
+from tests.helpers.remote import served_history
 
 STORES: dict[str, Callable[[pytest.FixtureRequest], HistoryStore]] = {
     "sqlite": lambda request: SqlHistory.open(request.getfixturevalue("tmp_path") / "history.sqlite"),
     "postgresql": lambda request: SqlHistory.open(request.getfixturevalue("postgres_url")),
+    "service": lambda request: request.getfixturevalue("store_behind_a_service"),
 }
+
+
+@pytest.fixture
+def store_behind_a_service(tmp_path: Path) -> Iterator[HistoryStore]:
+    with served_history(tmp_path, at=RECORDED_AT) as store:
+        yield store
 
 
 @pytest.fixture(params=STORES)

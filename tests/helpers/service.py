@@ -19,10 +19,10 @@ START_SECONDS = 60.0
 
 @contextmanager
 def serving(
-    settings: ServiceSettings, *, clock: Callable[[], float] = time.time, fetch: FetchKeys = fetch_keys
+    settings: ServiceSettings, *, clock: Callable[[], float] = time.time, fetch: FetchKeys = fetch_keys, port: int = 0
 ) -> Iterator[str]:
     """The service's address while it runs."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", port)) as listening:
         app = create_app(settings, clock=clock, fetch=fetch)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
