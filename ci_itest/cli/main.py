@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": "Serve history, quarantine and the flaky-test dashboard.",
     "lock": "Pin the images of the settings to their content.",
     "cache": "Look at the images that are kept as files, and prune them.",
+    "services": "Start the suite's services for work on this machine; status, logs, down, sweep.",
     "config": "Show every setting, its value and where it came from.",
     "completion": "Print the script that completes commands in a shell.",
 }

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ci_itest.containers.owner import PREFIX, Owner
+from ci_itest.model.services import ReadyCheck, ServiceSpec
 
 SERVICE_LABEL = f"{PREFIX}service"
+KEPT_LABEL = f"{PREFIX}kept"
+SETTINGS_LABEL = f"{PREFIX}settings"
+SPEC_LABEL = f"{PREFIX}spec"
 COMPOSE_NUMBER_LABEL = "com.docker.compose.container-number"
 _BLOCK_LABEL = f"{PREFIX}block"
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_PART = 40
+_KEPT_FIELDS = ("image", "port", "ports", "url", "credentials")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +47,26 @@ class Block:
         name = "-".join(filter(None, ("ci-itest", *parts, token)))
         return cls(name, {**owner.labels(), _BLOCK_LABEL: token}, f"{_BLOCK_LABEL}={token}", token)
 
-    def service_labels(self, service: str) -> dict[str, str]:
-        return {**self.labels, SERVICE_LABEL: service}
+    @classmethod
+    def kept(cls, place: str, *, settings: str) -> Block:
+        """A new block that outlives the process that starts it: it names no owner, so that no sweep takes it.
+
+        Args:
+            place: What finds it again.
+            settings: Digest of what it was started by.
+        """
+        token = secrets.token_hex(4)
+        labels = {_BLOCK_LABEL: token, KEPT_LABEL: place, SETTINGS_LABEL: settings}
+        return cls(f"ci-itest-kept-{token}", labels, f"{_BLOCK_LABEL}={token}", token)
+
+    def labels_of(self, spec: ServiceSpec) -> dict[str, str]:
+        """The labels of a service's container; of one that is kept they say how it is reached."""
+        labels = {**self.labels, SERVICE_LABEL: spec.name}
+        if KEPT_LABEL not in labels:
+            return labels
+        return {**labels, SPEC_LABEL: json.dumps({name: getattr(spec, name) for name in _KEPT_FIELDS}, default=dict)}
+
+
+def kept_spec(labels: Mapping[str, str]) -> ServiceSpec:
+    """The service of a kept container, as far as is needed to reach it."""
+    return ServiceSpec(name=labels[SERVICE_LABEL], ready=ReadyCheck("started"), **json.loads(labels[SPEC_LABEL]))

@@ -162,13 +162,17 @@ def _changed(service: Document, one: ComposedService, *, block: Block, is_local:
     }
     deploy = {key: value for key, value in (service.get("deploy") or {}).items() if key != "restart_policy"}
     changes: Document = {
-        "labels": {**(service.get("labels") or {}), **block.service_labels(name)},
+        "labels": {**(service.get("labels") or {}), **_escaped(block.labels_of(one.spec))},
         **({"deploy": deploy} if deploy else {}),
         **({"healthcheck": _quicker(service["healthcheck"])} if one.has_health else {}),
         **({"ports": ports} if (ports := _ports(service, one, is_local=is_local)) else {}),
         **({"image": _built_name(name, service["build"])} if one.is_built and not service.get("image") else {}),
     }
     return left | changes
+
+
+def _escaped(labels: Mapping[str, str]) -> dict[str, str]:
+    return {name: value.replace("$", "$$") for name, value in labels.items()}
 
 
 def _built_name(name: str, build: Document) -> str:

@@ -94,7 +94,7 @@ class Launcher:
         return ContainerRequest(
             name=f"{self.block.name}-{spec.name}",
             image=image,
-            labels=self.block.service_labels(spec.name),
+            labels=self.block.labels_of(spec),
             network=network,
             alias=spec.name,
             environment=environment,

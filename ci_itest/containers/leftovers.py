@@ -29,6 +29,13 @@ class Leftovers:
         return f"Removed what an interrupted run had left: {', '.join(parts)}." if parts else ""
 
 
+def unheld(engine: Engine, *, is_alive: Callable[[Owner], bool] | None = None) -> tuple[tuple[str, Held], ...]:
+    """What a sweep would remove now: "container", "network" or "volume", and which."""
+    alive = is_alive or _judge(engine)
+    kinds = (("container", engine.containers), ("network", engine.networks), ("volume", engine.volumes))
+    return tuple((kind, held) for kind, find in kinds for held in _unheld(find((PID_LABEL,)), alive))
+
+
 def sweep(engine: Engine, *, is_alive: Callable[[Owner], bool] | None = None) -> Leftovers:
     """Remove what carries our labels and whose owner is gone; what could not be removed is left for the next sweep.
 

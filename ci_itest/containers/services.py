@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -212,37 +212,91 @@ def running(
         ServiceError: A service ended before it was ready, or was not ready in time, or its image is not to be had.
             The others are stopped then.
     """
-    block, gate = Block.of(owner), Gate()
-    teller = _Teller(report, gate=gate, mask=mask)
-    launcher = Launcher(engine=engine, block=block, gate=gate, mask=mask)
-    start = _Start(
-        launcher,
-        tell=teller.tell,
-        specs=specs,
-        ensure=ensure or _pulling(engine, mirror),
-        composition=composition,
-    )
-    with nullcontext(guard) if guard else guarding(engine.environment) as own:
-        own.cover(block.selector)
+    with ExitStack() as stack:
+        held = _Held(Block.of(owner), engine=engine, log_directory=log_directory, report=report, mask=mask)
+        own = guard or stack.enter_context(guarding(engine.environment))
+        own.cover(held.block.selector)
         try:
-            up, network = start.all_ready()
-            yield RunningServices(
-                up,
-                network=network,
-                launch=start.one,
-                fetch=start.image,
-                engine=engine,
-                log_directory=log_directory,
-                mask=mask,
-            )
+            yield held.start(specs, ensure=ensure or _pulling(engine, mirror), composition=composition)
         finally:
-            with interrupts_held():
-                gate.close()
-                troubles = remove_block(block, engine=engine, log_directory=log_directory, mask=mask)
-                for trouble in troubles:
-                    teller.tell_trouble(trouble)
-                if not troubles:
-                    own.release(block.selector)
+            if held.remove():
+                own.release(held.block.selector)
+
+
+def leave_running(
+    specs: Sequence[ServiceSpec],
+    *,
+    engine: Engine,
+    block: Block,
+    ensure: Ensure,
+    log_directory: Path,
+    report: Callable[[ServiceEvent], None],
+    mask: Masker,
+    guard: Guard,
+    composition: Composition | None = None,
+) -> None:
+    """Start services that stay when this process ends; when one does not get ready, or we die before, none stays.
+
+    Args:
+        block: What finds them again.
+
+    Raises:
+        ServiceError: As from `running`.
+    """
+    held = _Held(block, engine=engine, log_directory=log_directory, report=report, mask=mask)
+    guard.cover(block.selector)
+    try:
+        held.start(specs, ensure=ensure, composition=composition)
+    except BaseException:
+        held.remove()
+        raise
+    guard.release(block.selector)
+
+
+class _Held:
+    """A block of services in the hands of this process."""
+
+    def __init__(
+        self,
+        block: Block,
+        *,
+        engine: Engine,
+        log_directory: Path,
+        report: Callable[[ServiceEvent], None],
+        mask: Masker,
+    ) -> None:
+        self.block = block
+        self._engine = engine
+        self._log_directory = log_directory
+        self._mask = mask
+        self._gate = Gate()
+        self._teller = _Teller(report, gate=self._gate, mask=mask)
+
+    def start(
+        self, specs: Sequence[ServiceSpec], *, ensure: Ensure, composition: Composition | None
+    ) -> RunningServices:
+        """All of them, once each is ready."""
+        launcher = Launcher(engine=self._engine, block=self.block, gate=self._gate, mask=self._mask)
+        start = _Start(launcher, tell=self._teller.tell, specs=specs, ensure=ensure, composition=composition)
+        up, network = start.all_ready()
+        return RunningServices(
+            up,
+            network=network,
+            launch=start.one,
+            fetch=start.image,
+            engine=self._engine,
+            log_directory=self._log_directory,
+            mask=self._mask,
+        )
+
+    def remove(self) -> bool:
+        """Stop what is being started and remove everything; whether that went without trouble."""
+        with interrupts_held():
+            self._gate.close()
+            troubles = remove_block(self.block, engine=self._engine, log_directory=self._log_directory, mask=self._mask)
+            for trouble in troubles:
+                self._teller.tell_trouble(trouble)
+        return not troubles
 
 
 def _pulling(engine: Engine, mirror: str) -> Ensure:

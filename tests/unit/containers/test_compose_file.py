@@ -25,7 +25,7 @@ def service(**keys: Any) -> tuple[ComposedService, dict[str, Any]]:
 
 
 def test_nothing_of_a_service_can_clash_with_another_shards() -> None:
-    _, made = service(
+    one, made = service(
         image="x",
         container_name="fixed",
         restart="always",
@@ -43,7 +43,7 @@ def test_nothing_of_a_service_can_clash_with_another_shards() -> None:
         {"target": 53, "protocol": "udp", "host_ip": "127.0.0.1", "mode": "ingress"},
     ]
     assert not made.keys() & {"container_name", "restart", "logging", "profiles"}
-    assert made["labels"] == {"own": "label", **BLOCK.service_labels("one")}
+    assert made["labels"] == {"own": "label", **BLOCK.labels_of(one.spec)}
 
 
 def test_networks_and_volumes_are_the_shards_own_unless_they_are_external() -> None:
