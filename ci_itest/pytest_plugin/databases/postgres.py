@@ -143,7 +143,6 @@ class PostgresServer:
         """Name and address of a new database for this worker."""
         name = f"{_OWN}w_{self._host}_{os.getpid()}_{worker}"
         with self._maintenance() as connection:
-            _all(connection, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             self._create(connection, name, source=template)
         return name, with_database(self.url, name)
 
@@ -177,6 +176,9 @@ class PostgresServer:
         def attempt() -> str:
             try:
                 _all(connection, statement)
+            except psycopg.errors.DuplicateDatabase:
+                _all(connection, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+                return "a database of that name was left behind"
             except psycopg.errors.ObjectInUse as error:
                 # What is idle is a pool's; it connects again. What is busy is waited for.
                 _all(connection, _HANG_UP_IDLE, source)
@@ -219,10 +221,10 @@ def install_reset(url: str) -> None:
 
 def _strategy(connection: Connection) -> str:
     """Copying files is twice as quick where nothing waits for a disk, and ten times as slow where something does."""
-    if int(_all(connection, "SHOW server_version_num")[0][0]) < 150000:
+    version, fsync = _all(connection, "SELECT current_setting('server_version_num')::int, current_setting('fsync')")[0]
+    if version < 150000:
         return ""
-    waits_for_disk = _all(connection, "SHOW fsync")[0][0] == "on"
-    return f" STRATEGY {'wal_log' if waits_for_disk else 'file_copy'}"
+    return f" STRATEGY {'wal_log' if fsync == 'on' else 'file_copy'}"
 
 
 def _connect(url: str, options: str = "") -> psycopg.Connection[Any]:
