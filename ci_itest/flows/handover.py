@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ci_itest.config.templates import APP
 from ci_itest.errors import ServiceError
-from ci_itest.model.handover import HANDOVER_VARIABLE, Handover
+from ci_itest.model.handover import GUARD_VARIABLE, HANDOVER_VARIABLE, Handover
 from ci_itest.model.settings import SuiteSettings
 from ci_itest.wire import write_document
 
@@ -45,7 +45,8 @@ def handed_over(
     with tempfile.TemporaryDirectory(prefix="ci-itest-") as folder:
         file = Path(folder) / "services.json"
         write_document(file, document)
-        yield {HANDOVER_VARIABLE: str(file)}
+        guard = {GUARD_VARIABLE: "1"} if settings.network.guard else {}
+        yield {HANDOVER_VARIABLE: str(file), **guard}
 
 
 def prepared_copies(services: RunningServices) -> dict[str, str]:

@@ -11,6 +11,9 @@ from ci_itest.model.settings import SuiteSettings
 HANDOVER_VARIABLE = "CI_ITEST_SERVICES"
 """Path of the document with which a shard hands its services over."""
 
+GUARD_VARIABLE = "CI_ITEST_NETWORK_GUARD"
+"""Set where the settings keep every test from hosts outside, so that the plugin need not read them to know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Handover:

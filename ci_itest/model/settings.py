@@ -180,6 +180,27 @@ class DatabaseSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """`[tokens]`: what the tokens of the fixture `token_for` look like, as the app expects them."""
+
+    algorithm: Literal["HS256", "HS384", "HS512", "RS256", "ES256"] = _setting("HS256", "How they are signed.")
+    secret: str = _setting(
+        "ci-itest-signs-with-this-in-tests-only", "Signs HS tokens; give the app the same by `[environment]`."
+    )
+    issuer: str = _setting("", "Claim `iss`; empty: none.")
+    audience: str = _setting("", "Claim `aud`; empty: none.")
+    role_claim: str = _setting("role", "Claim that holds the role; a list of one where the name ends with s.")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """`[network]`: what tests reach beside services and this machine."""
+
+    guard: bool = _setting(False, "Whether every test is kept in; else only those that use `stub_http`.")
+    allow: tuple[str, ...] = _setting((), "Hosts that may be reached all the same; *.example.com is a pattern.")
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteSettings:
     """What a suite is and how it runs; at the top of the file for the suite `main`."""
 
@@ -213,6 +234,8 @@ class SuiteSettings:
     prepare: tuple[PrepareSettings, ...] = _setting((), "Commands between services and app, in order.")
     app: AppSettings | None = _setting(None, "The team's own server.")
     apps: Mapping[str, AppSettings] = _setting({}, "Each of several servers, as [app.NAME].")
+    tokens: TokenSettings = _setting(TokenSettings(), "What the tokens of the pytest fixture token_for look like.")
+    network: NetworkSettings = _setting(NetworkSettings(), "What tests reach beside services and this machine.")
     database: DatabaseSettings = _setting(DatabaseSettings(), "What the pytest fixtures for databases work on.")
     boot: Seconds = _setting(
         Seconds(30), "What a job takes beside ci-itest (checkout, installation); counts for `target` and the bill."

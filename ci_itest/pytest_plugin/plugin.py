@@ -21,6 +21,8 @@ VERSION_VARIABLE = "CI_ITEST_VERSION"
 """Set by a shard to the version of the tool that runs it."""
 
 SHARD_VARIABLE = "CI_ITEST_SHARD"
+GUARD_VARIABLE = "CI_ITEST_NETWORK_GUARD"
+"""Set by a shard whose settings keep every test from hosts outside."""
 
 _USAGE = 2
 
@@ -78,6 +80,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Outside a shard, give integration tests the environment that a shard would give them."""
     config = session.config
+    if GUARD_VARIABLE in os.environ and session.items:
+        _part("session").keep_in(config)
     if SHARD_VARIABLE in os.environ or not session.items or config.option.collectonly or not _has_settings(config):
         return
     _part("session").fill_environment(session)
@@ -123,6 +127,42 @@ def clean_database(request: pytest.FixtureRequest) -> Iterator[Any]:
 def seed(request: pytest.FixtureRequest) -> Any:
     """Rows straight into tables: `seed("customers", name="Ada")`; also files, factories, mapped objects."""
     return _part("databases.fixtures").seed(request)
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Any:
+    """Look again until it is so, instead of sleeping: `eventually(lambda: database.rows("orders"), within="2s")`."""
+    return _part("polling").eventually
+
+
+@pytest.fixture(scope="session")
+def token_for(request: pytest.FixtureRequest) -> Any:
+    """Bearer tokens minted in memory: `token_for("clerk", sub="7")`; also header(role), secret, public_key, jwks()."""
+    return _part("http.fixtures").token_for(request)
+
+
+@pytest.fixture(scope="session")
+def app(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Address of the app that [app] describes; override it to return an ASGI or WSGI application."""
+    yield from _part("http.fixtures").app(request)
+
+
+@pytest.fixture(scope="session")
+def own_app(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of an app started by [app] for this worker alone, on the worker's own database."""
+    yield from _part("http.fixtures").own_app(request)
+
+
+@pytest.fixture
+def api(request: pytest.FixtureRequest) -> Any:
+    """HTTP client for `app` that records: `api.get("/products")`, `api.as_("clerk").post(…)`, `api.who_may(…)`."""
+    return _part("http.fixtures").api(request)
+
+
+@pytest.fixture
+def stub_http(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Stands in for hosts outside: `stub_http("https://pay.example").on("POST", "/charges").returns({"id": 1})`."""
+    yield from _part("http.fixtures").stub_http(request)
 
 
 def _part(name: str) -> Any:

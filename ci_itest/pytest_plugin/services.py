@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from ci_itest.model.services import Endpoint
+from ci_itest.pytest_plugin.activity import activity_of
 from ci_itest.pytest_plugin.session import session_of, told_plainly
+
+_SHOWN_LINES = 30
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ def service_fixture(config: pytest.Config) -> Callable[[str], Service]:
             session = session_of(config)
             found = service_of(session.endpoint(name), container=session.started.containers.get(name, ""))
             session.fill_environment()
+            activity = activity_of(config)
+            activity.sources[f"log of {name}"] = lambda: found.logs(since=activity.started_at, lines=_SHOWN_LINES)
             return found
 
     return service

@@ -134,6 +134,21 @@ class Session:
             raise UsageError(f"The settings have no suite {name!r}.", hint=_offer(name, suites))
         return suites[name], config.root, config.settings.images.mirror
 
+    @property
+    def has_database(self) -> bool:
+        """Whether the fixtures for databases can work here."""
+        from ci_itest.containers.known_images import known_image
+
+        images = (known_image(one.image) for one in self.settings.services.values())
+        kinds = {known.name for known in images if known}
+        named = self.settings.database
+        return bool(named.url or named.service or kinds & {"postgres", "mysql", "mariadb"})
+
+    def known_hosts(self) -> set[str]:
+        """Hosts of services, without starting any."""
+        handed = self.handed_over.endpoints if self.handed_over else ()
+        return {*(one.host for one in handed), *(self._attached(name).host for name in self._options.attached)}
+
     @cached_property
     def started(self) -> Handover:
         """All services, started for this session where nobody has.
@@ -256,10 +271,26 @@ def fill_environment(session: pytest.Session) -> None:
     """Start the services and set `[environment]` where a collected test needs them; ends the session when it cannot."""
     try:
         ours = session_of(session.config)
+        if ours.settings.network.guard:
+            _guard_all(session.config)
         if ours.lacks_variables() and any(_needs_services(item, ours.settings.markers) for item in session.items):
             ours.fill_environment()
     except CiItestError as error:
         pytest.exit(f"ci-itest: {error}", returncode=int(error.exit_code))
+
+
+def keep_in(config: pytest.Config) -> None:
+    """Inside a shard: refuse hosts outside to all tests, where the settings say so."""
+    with told_plainly():
+        if session_of(config).settings.network.guard:
+            _guard_all(config)
+
+
+def _guard_all(config: pytest.Config) -> None:
+    # Loaded by name: the module knows this one.
+    import importlib
+
+    importlib.import_module("ci_itest.pytest_plugin.http.fixtures").guard_all(config)
 
 
 def _needs_services(item: pytest.Item, markers: str) -> bool:

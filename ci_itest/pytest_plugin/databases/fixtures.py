@@ -37,7 +37,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
         made = workshop.database()
     session.fill_environment()
     os.environ.update(workshop.variables(made.url))
-    activity_of(config)
+    activity_of(config).sources["database"] = lambda: written_rows(made)
     config.stash[_WORKSHOP] = workshop
     yield made
     engine = config.stash.get(_ENGINE, None)
@@ -82,7 +82,7 @@ def clean_database(request: pytest.FixtureRequest) -> Iterator[Database]:
                 stacklevel=1,
             )
     yield database
-    activity.note_tables(request.node.nodeid, database.dirty())
+    activity.wrote += database.dirty()
     with _blamed(request.node.nodeid):
         database.reset()
 
@@ -97,6 +97,16 @@ def seed(request: pytest.FixtureRequest) -> Seed:
         orm.add_all(_engine(request), objects)
 
     return Seed(database, root=session_of(request.config).root, add_objects=add_objects)
+
+
+def written_rows(database: Database, *, largest: int = 5) -> str:
+    """The first rows of each table that was written to since the last reset."""
+    lines = []
+    for table in database.dirty():
+        rows = database.rows(table)
+        lines.append(f"{table}: {len(rows)} row{'' if len(rows) == 1 else 's'}")
+        lines += [f"  {row}" for row in rows[:largest]]
+    return "\n".join(lines)
 
 
 @contextmanager

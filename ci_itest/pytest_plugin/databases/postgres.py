@@ -47,7 +47,7 @@ class Postgres:
         return [name for (name,) in _all(connection, _KEY, table)]
 
     def dirty(self, connection: Connection) -> list[str]:
-        return [name for (name,) in _all(connection, "SELECT name FROM ci_itest.dirty()")]
+        return [name.replace('"', "") for (name,) in _all(connection, "SELECT name FROM ci_itest.dirty()")]
 
     def reset(self, connection: Connection) -> int:
         """As `Dialect.reset`; a transaction that somebody left open is ended, and named.

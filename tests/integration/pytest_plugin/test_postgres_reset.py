@@ -76,7 +76,7 @@ def outside(database: Database, *statements: str) -> None:
         ("TRUNCATE customers CASCADE", ["customers", "lines", "orders"]),
         ("INSERT INTO events VALUES ('2026-05-05', 'x')", ["events"]),
         ("INSERT INTO events_2026 VALUES ('2026-05-05', 'x')", ["events_2026"]),
-        ('INSERT INTO billing."Invoices" VALUES (1)', ['billing."Invoices"']),
+        ('INSERT INTO billing."Invoices" VALUES (1)', ["billing.Invoices"]),
         ("COPY customers (name) FROM PROGRAM 'echo Eve'", ["customers"]),
         ("SELECT nextval('orders_id_seq')", []),
     ],

@@ -1,0 +1,163 @@
+"""What the fixtures `app`, `own_app`, `api`, `token_for` and `stub_http` do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from ci_itest.errors import UsageError
+from ci_itest.pytest_plugin.activity import activity_of
+from ci_itest.pytest_plugin.http.network import NetworkGuard
+from ci_itest.pytest_plugin.http.stubs import Stub, StubServer, redirected, stub_server
+from ci_itest.pytest_plugin.session import Session, session_of, told_plainly
+from ci_itest.pytest_plugin.tokens import Tokens
+
+
+@dataclass
+class _Kept:
+    """What lives as long as the session: the stub server, and the client of the app asked for last."""
+
+    stack: contextlib.ExitStack
+    guard: NetworkGuard
+    server: StubServer | None = None
+    client: Any = None
+    client_app: Any = None
+    client_stack: contextlib.ExitStack | None = None
+
+
+_KEPT = pytest.StashKey[_Kept]()
+
+
+def token_for(request: pytest.FixtureRequest) -> Tokens:
+    """Mints tokens as `[tokens]` says."""
+    with told_plainly():
+        return Tokens(session_of(request.config).settings.tokens)
+
+
+def app(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The address of the app that `[app]` describes: the shard's, else one of this worker."""
+    with told_plainly():
+        urls = _handed_over(session_of(request.config))
+    yield next(iter(urls.values())) if urls else request.getfixturevalue("own_app")
+
+
+def own_app(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of an app that is started for this worker alone, on the worker's database."""
+    from ci_itest.pytest_plugin.http.apps import app_running
+
+    with contextlib.ExitStack() as stack:
+        with told_plainly():
+            session = session_of(request.config)
+            _check_apps(session)
+        if session.has_database:
+            request.getfixturevalue("database")
+        with told_plainly():
+            log = request.getfixturevalue("tmp_path_factory").mktemp("app") / "app.log"
+            url = stack.enter_context(app_running(session, log=log))
+        activity_of(request.config).sources["app's log"] = lambda: _tail(log)
+        yield url
+
+
+def api(request: pytest.FixtureRequest) -> Any:
+    """A client for whatever the fixture `app` gives."""
+    app: Any = request.getfixturevalue("app")
+    kept = _kept(request.config)
+    if kept.client_stack is None or kept.client_app is not app:
+        if kept.client_stack is not None:
+            kept.client_stack.close()
+        with told_plainly():
+            from ci_itest.pytest_plugin.http.client import client_for
+
+            kept.client_stack = contextlib.ExitStack()
+            kept.stack.callback(kept.client_stack.close)
+            note = activity_of(request.config).note_exchange
+            tokens = request.getfixturevalue("token_for")
+            kept.client = kept.client_stack.enter_context(client_for(app, tokens=tokens, note=note))
+            kept.client_app = app
+    return kept.client
+
+
+def stub_http(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Stub]]:
+    """Stubs by address; nothing else outside is reached, and what was not foreseen fails the test."""
+    kept = _kept(request.config)
+    with told_plainly():
+        if kept.server is None:
+            kept.server = kept.stack.enter_context(stub_server())
+    server, guard = kept.server, kept.guard
+    activity_of(request.config).sources["stubs"] = lambda: "\n".join(one.words() for one in server.seen)
+
+    def stub(url: str) -> Stub:
+        with told_plainly():
+            return server.stub(url, guard=guard)
+
+    with contextlib.ExitStack() as standing:
+        if not session_of(request.config).settings.network.guard:
+            standing.enter_context(guard.standing())
+        standing.enter_context(redirected(server))
+        guard.refused.clear()
+        yield stub
+    words = [*guard.refused, *server.unexpected]
+    guard.refused.clear()
+    guard.stubs.clear()
+    server.forget()
+    if words:
+        pytest.fail("\n\n".join(dict.fromkeys(words)), pytrace=False)
+
+
+class _Watch:
+    """Fails a test that reached outside, where `[network] guard` keeps every test in."""
+
+    def __init__(self, guard: NetworkGuard) -> None:
+        self._guard = guard
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self) -> Iterator[None]:
+        self._guard.refused.clear()
+        result = yield
+        if self._guard.refused:
+            pytest.fail("\n\n".join(dict.fromkeys(self._guard.refused)), pytrace=False)
+        return result
+
+
+def guard_all(config: pytest.Config) -> None:
+    """Keep every test of the session in."""
+    kept = _kept(config)
+    kept.stack.enter_context(kept.guard.standing())
+    config.pluginmanager.register(_Watch(kept.guard), "ci-itest-network")
+
+
+def _kept(config: pytest.Config) -> _Kept:
+    kept = config.stash.get(_KEPT, None)
+    if kept is None:
+        session = session_of(config)
+        allowed = {*session.settings.network.allow, *session.known_hosts()}
+        kept = config.stash[_KEPT] = _Kept(contextlib.ExitStack(), NetworkGuard(frozenset(allowed)))
+        config.add_cleanup(kept.stack.close)
+    return kept
+
+
+def _handed_over(session: Session) -> dict[str, str]:
+    found = session.handed_over
+    if found is None:
+        return {}
+    return dict(found.app_urls) or ({"app": found.app_url} if found.app_url else {})
+
+
+def _check_apps(session: Session) -> None:
+    if not session.settings.all_apps:
+        raise UsageError(
+            "There is no app: the settings have no [app], and no conftest.py a fixture `app`.",
+            hint='Write in ci-itest.toml:\n\n    [app]\n    run = "uvicorn shop.app:app --port {port}"\n\n'
+            "or return the ASGI or WSGI application from a fixture `app` in conftest.py.",
+        )
+
+
+def _tail(log: Any, lines: int = 40) -> str:
+    try:
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
