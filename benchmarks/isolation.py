@@ -97,33 +97,39 @@ def rows(server: PostgresServer, rounds: int) -> Iterator[Row]:
         for number in (41, 43, 45):
             writer.execute(f"INSERT INTO t{number} (name) VALUES ('x'), ('y')")
 
-    ways: dict[str, tuple[Action, Action]] = {
-        "reset": (commit, lambda: void(database.reset())),
-        "clean": (nothing, lambda: void(database.reset())),
-        "truncate": (commit, truncation(writer)),
-        "clone": (nothing, cloning(server)),
-    }
-    found = {way: [] for way in ways} | {"session": []}
-    for _ in range(rounds):
-        for way, (before, action) in ways.items():
-            before()
-            found[way].append(timed(action))
-    database.close()
     engine = orm.engine_of(url)
-    for _ in range(rounds):
-        found["session"].append(timed(lambda: session(engine)))
+    ways: dict[str, tuple[Action, Action, int]] = {
+        "bare": (nothing, lambda: void(database.execute("SELECT 1")), rounds),
+        "reset": (commit, lambda: void(database.reset()), rounds),
+        "clean": (nothing, lambda: void(database.reset()), rounds),
+        "session": (nothing, lambda: session(engine), rounds),
+        "truncate": (commit, truncation(writer), rounds // 10),
+        "clone": (nothing, cloning(server), rounds // 10),
+    }
+    found = {way: several(before, action, count) for way, (before, action, count) in ways.items()}
     engine.dispose()
+    database.close()
     writer.close()
     server.drop(name)
+    bare = f"SELECT 1 alone {words(found['bare'])}"
     peers = f"truncate all {words(found['truncate'])}, clone and drop {words(found['clone'])}"
     yield row("reset after a test that committed (50 tables), ms", found["reset"], 1.5, peers)
-    yield row("reset after a test that wrote nothing, ms", found["clean"], 1.5, "")
+    yield row("reset after a test that wrote nothing, ms", found["clean"], 1.5, bare)
     clones = worker_clones(server)
     yield row("database per worker, 50 tables, 8 workers one after another, ms each", clones, 60.0, "")
     together = worker_clones(server, at_once=True)
     yield row("the same, all 8 at once, ms each of the wall time", together, 60.0, "")
     yield row("rollback session, ms a test (6 rows)", found["session"], 2.0, "")
     yield blocking(server)
+
+
+def several(before: Action, action: Action, rounds: int) -> list[float]:
+    """Milliseconds of each round; the way's own rounds follow one another, as its tests would."""
+    found = []
+    for _ in range(max(rounds, 3)):
+        before()
+        found.append(timed(action))
+    return found
 
 
 def row(figure: str, milliseconds: list[float], target: float, peers: str) -> Row:

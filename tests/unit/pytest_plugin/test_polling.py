@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from ci_itest.pytest_plugin.polling import eventually
 
 
 def test_it_returns_the_first_thing_that_is_true() -> None:
-    seen = iter([0, None, [], "here"])
+    seen: Iterator[object] = iter([0, None, [], "here"])
 
     assert eventually(lambda: next(seen), within=5, every=0) == "here"
 
