@@ -18,14 +18,11 @@ class Repository:
     """One repository.
 
     Attributes:
-        key: What it is recorded under: never changes.
-        name: `owner/name` as it is now.
         main: Its default branch, by the flaky model, or the usual name.
         codeowners: The text of its CODEOWNERS, "" where none was told.
     """
 
     id: int
-    key: str
     name: str
     main: str
     codeowners: str
@@ -48,16 +45,14 @@ class Listed:
 
 
 def repository_named(connection: Connection, name: str) -> Repository | None:
-    """The repository; None when there is none of that name. Of several that had it, the one that came last has it."""
-    wanted = storable(name)
-    is_called = (repositories.c.title == wanted) | ((repositories.c.title == "") & (repositories.c.name == wanted))
-    row = connection.execute(_repositories().where(is_called).order_by(repositories.c.id.desc())).first()
+    """The repository; None when there is none of that name."""
+    row = connection.execute(_repositories().where(repositories.c.name == storable(name))).first()
     return _repository(row) if row else None
 
 
 def listed(connection: Connection, *, limit: int = 200) -> tuple[Listed, ...]:
     """Repositories by name."""
-    found = connection.execute(_repositories().order_by(repositories.c.title, repositories.c.name).limit(limit)).all()
+    found = connection.execute(_repositories().order_by(repositories.c.name).limit(limit)).all()
     return tuple(_listed(connection, _repository(row)) for row in found)
 
 
@@ -80,11 +75,10 @@ def _repositories() -> Select[Any]:
     return select(
         repositories.c.id,
         repositories.c.name,
-        repositories.c.title,
         repository_facts.c.default_branch,
         repository_facts.c.codeowners,
     ).outerjoin(repository_facts, repository_facts.c.repository_id == repositories.c.id)
 
 
 def _repository(row: Any) -> Repository:
-    return Repository(int(row.id), row.name, row.title or row.name, row.default_branch or _USUAL, row.codeowners or "")
+    return Repository(int(row.id), row.name, row.default_branch or _USUAL, row.codeowners or "")

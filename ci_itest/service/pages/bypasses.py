@@ -25,7 +25,7 @@ _LIMIT = 200
 def bypasses(visit: Visited) -> Response:
     """Every bypass with its aftermath."""
     main = [visit.repository.main]
-    found = visit.service.history.bypasses(_LIMIT, repository=visit.repository.key, main=main)
+    found = visit.service.history.bypasses(_LIMIT, repository=visit.repository.name, main=main)
     broke = sum(one.aftermath is Aftermath.MAIN_BROKE for one in found)
     if not found:
         headline = "No pull request went without the suite"

@@ -21,6 +21,7 @@ router = APIRouter()
 
 PERIODS = (7, 30, 90)
 _SHOWN = 50
+_CHANGES = 8
 _NOBODY = "nobody"
 
 
@@ -119,6 +120,10 @@ def flaky(visit: Visited, days: int = 30, owner: str = "", state: str = "", q: s
         owners=_owners(found.rows),
         elsewhere=[(entry, to_epoch(entry.expires_at)) for entry in found.quarantined_elsewhere],
         run_count=len(all_runs),
+        changes=[
+            (entry, to_epoch(entry.at))
+            for entry in visit.service.store.audit_page(visit.tenant, before=0, limit=_CHANGES)
+        ],
         periods=PERIODS,
     )
 

@@ -12,6 +12,7 @@ from ci_itest.flaky.quarantine import later
 from ci_itest.flows.quarantine import Keeper, new_entry
 from ci_itest.history.views.case import CaseView, case_view
 from ci_itest.model.settings import FlakySettings
+from ci_itest.reporting.wording import plural
 from ci_itest.service.pages.addresses import safe_url
 from ci_itest.service.pages.forms import is_our_own
 from ci_itest.service.pages.shell import Visit, Visited
@@ -20,6 +21,8 @@ router = APIRouter()
 
 _SOMEBODY = "somebody on the dashboard"
 _DAYS = (7, 14, 30)
+_ACTIONS = {"add": "quarantine", "extend": "quarantine extended", "release": "release"}
+"""As the audit log says it."""
 
 
 @router.post("/quarantine")
@@ -41,14 +44,16 @@ def change(
         raise HTTPException(404, "There is no such test in this repository.")
     at = datetime.fromtimestamp(visit.now_us / 1e6, UTC).isoformat(timespec="seconds")
     if action == "add":
-        _add(visit, view, reason=reason, issue_url=issue_url, days=days, at=at)
+        details = _add(visit, view, reason=reason, issue_url=issue_url, days=days, at=at)
     elif action == "extend":
-        _extend(visit, view, days=days, at=at)
+        details = _extend(visit, view, days=days, at=at)
     elif action == "release":
-        because = f"released by {visit.viewer or _SOMEBODY}"
-        visit.service.history.release(view.case, repository=visit.repository.key, because=because, at=at)
+        details = _release(visit, view, at=at)
     else:
         raise HTTPException(400, "The form asks for nothing that is known here.")
+    who = visit.viewer or _SOMEBODY
+    subject = view.case.node_id
+    visit.service.store.audit(visit.tenant, at=at, actor=who, action=_ACTIONS[action], subject=subject, details=details)
     return visit.back(visit.addresses.case(case_id) if back == "case" else visit.addresses.page("flaky"))
 
 
@@ -64,14 +69,14 @@ def _refuse_strangers(visit: Visit, token: str) -> None:
         )
 
 
-def _add(visit: Visit, view: CaseView, *, reason: str, issue_url: str, days: int, at: str) -> None:
+def _add(visit: Visit, view: CaseView, *, reason: str, issue_url: str, days: int, at: str) -> str:
     if not reason.strip():
         raise HTTPException(400, "Say why the test is put in quarantine: whoever finds it there will ask.")
     if issue_url.strip() and not safe_url(issue_url.strip()):
         raise HTTPException(400, "The issue's address has to begin with https:// or http://.")
     keeper = Keeper(
         visit.service.history,
-        visit.repository.key,
+        visit.repository.name,
         FlakySettings(),
         at=at,
         codeowners=visit.repository.codeowners,
@@ -84,16 +89,25 @@ def _add(visit: Visit, view: CaseView, *, reason: str, issue_url: str, days: int
         issue_url=issue_url.strip(),
         seconds=_seconds(days),
     )
-    visit.service.history.quarantine(entry, repository=visit.repository.key)
+    visit.service.history.quarantine(entry, repository=visit.repository.name)
+    return f"until {entry.expires_at[:10]}: {entry.reason}"
 
 
-def _extend(visit: Visit, view: CaseView, *, days: int, at: str) -> None:
+def _extend(visit: Visit, view: CaseView, *, days: int, at: str) -> str:
     if view.entry is None:
         raise HTTPException(409, "The test is not in quarantine any more.")
     extended = replace(
         view.entry, expires_at=later(at, seconds=_seconds(days)), renewals=min(view.entry.renewals + 1, 32_767)
     )
-    visit.service.history.quarantine(extended, repository=visit.repository.key)
+    visit.service.history.quarantine(extended, repository=visit.repository.name)
+    return f"until {extended.expires_at[:10]}, {plural(extended.renewals, 'time')} extended"
+
+
+def _release(visit: Visit, view: CaseView, *, at: str) -> str:
+    because = f"released by {visit.viewer or _SOMEBODY}"
+    if not visit.service.history.release(view.case, repository=visit.repository.name, because=because, at=at):
+        raise HTTPException(409, "The test is not in quarantine any more.")
+    return because
 
 
 def _seconds(days: int) -> float:

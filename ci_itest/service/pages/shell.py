@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from ci_itest import __version__
 from ci_itest.history.views.repositories import Repository, repository_named
+from ci_itest.model.tenant import Tenant
 from ci_itest.reporting.templates import render_html
 from ci_itest.service.pages import assets, words
 from ci_itest.service.pages.addresses import Addresses
@@ -74,6 +75,11 @@ class Visit:
         """A connection to the history."""
         with self.service.history.reading() as connection:
             yield connection
+
+    @property
+    def tenant(self) -> Tenant:
+        """The repository as the service's own store takes it."""
+        return Tenant(self.repository.id, self.repository.name, self.repository.main)
 
     def since(self, days: int) -> int:
         """The time so many days ago."""

@@ -194,9 +194,11 @@ def test_what_was_in_quarantine_is_kept_with_who_released_it(editable: str, path
 
     for action in ("add", "extend", "release"):
         assert browser.post(f"{editable}/quarantine", data={**form, "action": action}, timeout=60).status_code == 200
-    page = get(f"{editable}/cases/{number}").text
+    page, board = get(f"{editable}/cases/{number}").text, get(f"{editable}/flaky").text
 
     assert "released by somebody on the dashboard" in page
+    changes = board[board.index("What was changed") :]
+    assert [changes.count(word) > 0 for word in (": quarantine ", "quarantine extended", ": release ")] == [True] * 3
 
 
 @pytest.mark.parametrize(
@@ -207,6 +209,7 @@ def test_what_was_in_quarantine_is_kept_with_who_released_it(editable: str, path
         ({"days": 9000}, 400, "7, 14, 30 days"),
         ({"action": "explode"}, 400, "asks for nothing"),
         ({"action": "extend"}, 409, "not in quarantine"),
+        ({"action": "release"}, 409, "not in quarantine"),
         ({"case_id": 999_999}, 404, "no such test"),
         ({"case_id": "x"}, 422, "case_id"),
         ({"reason": "x" * 501}, 422, "reason"),
