@@ -303,6 +303,7 @@ def image_wishes(config: Config, place: Place, *, snapshots: bool = True) -> Ima
         pins=read_lock(config.root).pins,
         lock=lock if lock.exists() else None,
         folder=cache_folder(os.environ, root=config.root) if keeps else None,
+        snapshots=cache_folder(os.environ, root=config.root).with_name("snapshots"),
         budget_bytes=config.settings.images.budget,
         only_used=is_lent,
         uses_snapshots=snapshots,

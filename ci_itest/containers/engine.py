@@ -53,12 +53,14 @@ class Image:
         id: Content address of its configuration, `sha256:…`.
         digest: Content address by which a registry serves it, `sha256:…`; "" for an image that was never there.
         ports: TCP ports that it exposes, the lowest first.
+        volumes: Folders whose content is no part of the container.
     """
 
     id: str
     digest: str
     architecture: str = ""
     ports: tuple[int, ...] = ()
+    volumes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,15 @@ class Engine:
         digest = _digest(found.get("RepoDigests") or (), of=name)
         exposed = (found.get("Config") or {}).get("ExposedPorts") or {}
         ports = sorted(int(port.partition("/")[0]) for port in exposed if port.endswith("/tcp"))
-        return Image(found["Id"], digest, found.get("Architecture", ""), tuple(ports))
+        volumes = tuple(sorted((found.get("Config") or {}).get("Volumes") or {}))
+        return Image(found["Id"], digest, found.get("Architecture", ""), tuple(ports), volumes)
+
+    def image_names(self, label: str) -> list[tuple[str, Mapping[str, str]]]:
+        """Names and labels of the images that carry a label (`name=value`), the newest first."""
+        with _refusals("Cannot list images"):
+            found = self._api.images(filters={"label": label})
+        newest = sorted(found, key=lambda image: -int(image.get("Created", 0)))
+        return [(name, image.get("Labels") or {}) for image in newest for name in image.get("RepoTags") or ()]
 
     def pull(self, name: str, *, progress: Callable[[str], None]) -> None:
         """Fetch an image from its registry.
@@ -270,6 +280,22 @@ class Engine:
             host_config=host_config,
             networking_config={"EndpointsConfig": {request.network: {"Aliases": [request.alias]}}},
         )
+
+    def stop_container(self, container: str, *, seconds: int = 30) -> None:
+        """Ask its server to end, and return when it has; it is killed after that time."""
+        with _refusals("Cannot stop a container"):
+            self._api.stop(container, timeout=seconds)
+
+    def start_container(self, container: str) -> None:
+        """Start a container that was stopped."""
+        with _refusals("Cannot start a container again"):
+            self._api.start(container)
+
+    def archive(self, container: str, folder: str) -> Iterator[bytes]:
+        """A folder of a container as a tar, volumes included; its entries begin with the folder's own name."""
+        with _refusals(f"Cannot read {folder} in a container"):
+            stream, _ = self._api.get_archive(container, folder)
+            yield from stream
 
     def state(self, container: str) -> ContainerState:
         """How the container is now."""

@@ -73,6 +73,12 @@ class Launcher:
         ports = self.await_ready(spec, container, deadline=began + spec.ready_seconds)
         return Launched(container, ports, time.monotonic() - began)
 
+    def resume(self, spec: ServiceSpec, container: str) -> None:
+        """Start a container that was stopped and wait until it serves; raises as `launch`."""
+        with self.gate.entered():
+            self.engine.start_container(container)
+        self.await_ready(spec, container, deadline=time.monotonic() + spec.ready_seconds)
+
     def _run(self, spec: ServiceSpec, *, image: str, network: str) -> str:
         attempt = 1
         while True:
@@ -80,12 +86,14 @@ class Launcher:
                 return self.engine.run_container(self._request(spec, image=image, network=network))
             except EngineError as error:
                 # A port that we had to choose ourselves may have been taken in between.
-                if attempt == _PORT_ATTEMPTS or not (_names_its_address(spec) and _is_taken_port(error)):
+                chose = spec.keeps_port or _names_its_address(spec)
+                if attempt == _PORT_ATTEMPTS or not (chose and _is_taken_port(error)):
                     raise
             attempt += 1
 
     def _request(self, spec: ServiceSpec, *, image: str, network: str) -> ContainerRequest:
-        ports = {port: 0 for port in (spec.port, *spec.ports.values()) if port}
+        inside = [port for port in (spec.port, *spec.ports.values()) if port]
+        ports = {port: self.choose_port() if spec.keeps_port else 0 for port in inside}
         environment = spec.environment
         if _names_its_address(spec):
             ports[spec.port] = self.choose_port()

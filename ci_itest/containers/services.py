@@ -73,6 +73,7 @@ class RunningServices:
         network: str,
         launch: Callable[[ServiceSpec, str], UpService],
         fetch: Callable[[str, str], str],
+        resume: Callable[[str, str], None],
         engine: Engine,
         log_directory: Path,
         mask: Masker,
@@ -84,6 +85,7 @@ class RunningServices:
         self._finished = frozenset(one.endpoint.name for one in up if one.is_finished)
         self._launch = launch
         self._fetch = fetch
+        self._resume = resume
         self._engine = engine
         self._log_directory = log_directory
         self._mask = mask
@@ -118,6 +120,20 @@ class RunningServices:
         """TCP ports that an image on the engine exposes."""
         found = self._engine.image(image)
         return found.ports if found else ()
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[str]:
+        """The container of a service whose server has ended cleanly; it serves again after the block.
+
+        Raises:
+            ServiceError: It does not serve again.
+        """
+        container = self._containers[name]
+        self._engine.stop_container(container)
+        try:
+            yield container
+        finally:
+            self._resume(name, container)
 
     def stop(self, name: str) -> None:
         """Remove what `start` started, its log written as at the end."""
@@ -284,6 +300,7 @@ class _Held:
             network=network,
             launch=start.one,
             fetch=start.image,
+            resume=start.resumed,
             engine=self._engine,
             log_directory=self._log_directory,
             mask=self._mask,
@@ -384,14 +401,19 @@ class _Start:
             raise
 
     def _launch(self, spec: ServiceSpec, image: str) -> UpService:
-        image = image or self.image(spec.name, spec.image)
+        image = image or spec.prepared or self.image(spec.name, spec.image)
         self._await([self._network, *(self._up[name] for name in spec.needs)])
         self._tell(spec.name, STARTING)
         launched = self._launcher.launch(spec, image=image, network=self._network.result())
         found = self._launcher.engine.image(image)
-        up = up_service(spec, launched, host=self._launcher.engine.host, digest=found.digest if found else "")
+        digest = spec.prepared_from or (found.digest if found else "")
+        up = up_service(spec, launched, host=self._launcher.engine.host, digest=digest)
         self._tell(spec.name, READY)
         return up
+
+    def resumed(self, name: str, container: str) -> None:
+        """Start a container again that was stopped, and return when its service serves."""
+        self._launcher.resume(next(spec for spec in self._specs if spec.name == name), container)
 
     def image(self, service: str, name: str) -> str:
         """What to start a service's image by, on the engine now."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ci_itest.containers.cache.manifests import parse_manifest
 from ci_itest.containers.cache.proxy import Proxy, serving
 from ci_itest.containers.cache.store import BlobStore, is_digest
 from ci_itest.containers.cache.upstream import DOCKER_HUB, Patience
@@ -167,6 +168,27 @@ class Supply:
         except EngineError as error:
             raise proxy.trouble(path) or error from error
         self._engine.tag(f"{pullable}@{digest}", target=target)
+
+    def kept(self, name: str) -> str:
+        """The digest of an image of the cache itself; "" when what no registry has of it is not there, whole."""
+        found = self._store.kept(name) if self._store else None
+        if not found or not self._store or not is_digest(found.digest):
+            return ""
+        data = self._store.read(found.digest)
+        manifest = parse_manifest(data) if data else None
+        own = (manifest.config, manifest.layers[-1]) if manifest and manifest.layers else ()
+        is_whole = bool(own) and all(is_digest(one) and self._store.path(one) for one in own)
+        for damaged in self._damaged():
+            self._say(f"image cache: {damaged[:19]} of {name} was damaged, and thrown away")
+        return found.digest if is_whole else ""
+
+    def note_own(self, name: str) -> None:
+        """Note that an image of the cache itself was used, so that it stays."""
+        if self._store and (found := self._store.kept(name)):
+            with self._lock:
+                self._own_names.add(name)
+            with contextlib.suppress(FileError):
+                self._store.used(found)
 
     def _held(self, name: str, pinned: str) -> tuple[str, Image] | None:
         """Under which name the engine holds the right image already."""

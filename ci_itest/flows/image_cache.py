@@ -35,6 +35,7 @@ class ImageWishes:
         pins: Image name to the digest that the lock has for it.
         lock: The lock's file, None where there is none.
         folder: Of the cache; None for none.
+        snapshots: Folder of snapshots where there is no cache; they are then of use to this machine alone.
         budget_bytes: What the folder may take up afterwards.
         only_used: Leave nothing in the folder but what this shard used: it becomes an entry of CI's cache.
         uses_snapshots: Whether prepared services are taken from snapshots.
@@ -44,6 +45,7 @@ class ImageWishes:
     pins: Mapping[str, str] = field(default_factory=dict)
     lock: Path | None = None
     folder: Path | None = None
+    snapshots: Path | None = None
     budget_bytes: int = 0
     only_used: bool = False
     uses_snapshots: bool = True
@@ -66,6 +68,19 @@ def supply_for(wishes: ImageWishes, *, engine: Engine, mirror: str, say: Callabl
 
     store = BlobStore(wishes.folder) if wishes.folder else None
     return Supply(engine, mirror=mirror, pins=wishes.pins, store=store, say=say)
+
+
+def snapshot_supply(wishes: ImageWishes, supply: Supply, *, engine: Engine, mirror: str) -> Supply | None:
+    """The supply that has snapshots: the run's own where it has a cache; None where there can be none."""
+    from ci_itest.containers.supply import Supply
+
+    if not wishes.uses_snapshots or not engine.is_local:
+        return None
+    if supply.store:
+        return supply
+    if wishes.snapshots is None:
+        return None
+    return Supply(engine, mirror=mirror, pins=wishes.pins, store=BlobStore(wishes.snapshots))
 
 
 def tidy(wishes: ImageWishes, supply: Supply) -> Pruned | None:

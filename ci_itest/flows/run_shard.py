@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -28,9 +28,10 @@ from ci_itest.flows.bundles import BundleFolder, with_results, write_shard
 from ci_itest.flows.commands import Log, log_file, prepare
 from ci_itest.flows.fixing import fixes_of_shard, try_fixes
 from ci_itest.flows.handover import handed_over, prepared_copies
-from ci_itest.flows.image_cache import ImageWishes, supply_for, tidy
+from ci_itest.flows.image_cache import ImageWishes, snapshot_supply, supply_for, tidy
 from ci_itest.flows.merge import case_results
 from ci_itest.flows.service_tails import service_tails
+from ci_itest.flows.snapshots import Preparation
 from ci_itest.flows.testing import Tested, Watch, run_tests
 from ci_itest.junit.writer import junit_xml
 from ci_itest.masking import Masker, masker, secrets_of
@@ -40,7 +41,7 @@ from ci_itest.model.plan import Plan
 from ci_itest.model.progress import Step
 from ci_itest.model.recording import Surroundings
 from ci_itest.model.run import PhaseTime, ServiceTime, ShardResult, ShardState, StopReason
-from ci_itest.model.services import Endpoint
+from ci_itest.model.services import Endpoint, ServiceSpec
 from ci_itest.model.settings import SuiteSettings
 from ci_itest.runners.base import Launch, Runner, ShardRequest
 from ci_itest.wire import write_document, write_whole
@@ -153,6 +154,7 @@ class _Run:
         self._versions: tuple[tuple[str, str], ...] = ()
         self._request = _request(job, tools.runner, at=tools.now())
         self._blank = _blank_result(job, started_at=tools.now())
+        self._preparation = Preparation(job.settings.prepare)
 
     def through_all_phases(self) -> ShardResult:
         start = time.monotonic()
@@ -230,7 +232,7 @@ class _Run:
             self._services_up() as services,
         ):
             here = Apps(apps, self._app_host(services, images))
-            self._prepare(self._environment(here))
+            self._prepare(self._environment(here), services)
             copies = prepared_copies(services) if services and apps else {}
             if self._tools.probing:
                 with self._handed_over(services, here, copies) as variables:
@@ -321,21 +323,28 @@ class _Run:
                     self._report(Step("note", text=words))
                 supply = starting.enter_context(supplying(self._supply(engine)))
                 starting.callback(tidy, self._job.images, supply)
-                services = starting.enter_context(
-                    running(
-                        specs,
-                        engine=engine,
-                        owner=Owner.of_this_process(
-                            run=self._job.plan.run_id, shard=f"{self._job.suite}-{self._job.index}"
-                        ),
-                        ensure=supply.ensure,
-                        log_directory=self._job.folder.service_logs,
-                        report=self._service_event,
-                        mask=lambda text: self._mask(text),
-                        guard=self._guard,
-                        composition=self._composition(starting),
+                preparing = starting.enter_context(self._preparing(specs, supply, engine))
+                composition = self._composition(starting)
+
+                def started_from(specs: Sequence[ServiceSpec]) -> RunningServices:
+                    return starting.enter_context(
+                        running(
+                            specs,
+                            engine=engine,
+                            owner=Owner.of_this_process(
+                                run=self._job.plan.run_id, shard=f"{self._job.suite}-{self._job.index}"
+                            ),
+                            ensure=supply.ensure,
+                            log_directory=self._job.folder.service_logs,
+                            report=self._service_event,
+                            mask=lambda text: self._mask(text),
+                            guard=self._guard,
+                            composition=composition,
+                        )
                     )
-                )
+
+                services = preparing.started(specs, started_from)
+            self._preparation = preparing
             self._services = _service_times(services.endpoints, self._asked_for)
             started = starting.pop_all()
         try:
@@ -345,10 +354,10 @@ class _Run:
                 started.close()
 
     def _supply(self, engine: Engine) -> Supply:
-        def say(words: str) -> None:
-            self._report(Step("note", text=words))
+        return supply_for(self._job.images, engine=engine, mirror=self._job.mirror, say=self._note)
 
-        return supply_for(self._job.images, engine=engine, mirror=self._job.mirror, say=say)
+    def _note(self, words: str) -> None:
+        self._report(Step("note", text=words))
 
     def _composition(self, stack: contextlib.ExitStack) -> ComposeFiles | None:
         if self._job.settings.compose is None:
@@ -369,13 +378,27 @@ class _Run:
         self._mask = masker(secrets_of({**self._request.environment, **filled}))
         return {**self._request.environment, **filled}
 
-    def _prepare(self, environment: Mapping[str, str]) -> None:
+    @contextlib.contextmanager
+    def _preparing(self, specs: Sequence[ServiceSpec], supply: Supply, engine: Engine) -> Iterator[Preparation]:
+        job = self._job
+        own = snapshot_supply(job.images, supply, engine=engine, mirror=job.mirror)
+        preparation = Preparation(job.settings.prepare, supply=own, engine=engine, say=self._note)
+        try:
+            makes = job.images.keeps_snapshots
+            preparation.look(specs, root=job.root, project=f"{job.root.name}/{job.suite}", makes=makes)
+            yield preparation
+        finally:
+            preparation.close()
+
+    def _prepare(self, environment: Mapping[str, str], services: RunningServices | None) -> None:
         if not self._job.settings.prepare:
             return
         with self._phase("prepare"):
-            for number, step in enumerate(self._job.settings.prepare, start=1):
+            for number, step in self._preparation.to_run():
                 with self._log(f"prepare-{number}") as log:
                     prepare(step, directory=self._job.root, environment=environment, log=log)
+            if services:
+                self._preparation.keep(services)
 
     @contextlib.contextmanager
     def _apps_up(self, apps: Apps) -> Iterator[None]:

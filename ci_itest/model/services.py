@@ -38,6 +38,9 @@ class ServiceSpec:
         memory_bytes: Memory it may use at most, swap included; 0 for no limit.
         network_port: Where other containers of its network are served, where that is another port; else 0.
         is_app: Whether it is the team's own server.
+        prepared: Image on the engine to start instead of `image`, made from it, with its data prepared; "" for none.
+        prepared_from: Digest of `image` in that case.
+        keeps_port: Whether it is published on the same port when it is stopped and started again.
     """
 
     name: str
@@ -56,6 +59,9 @@ class ServiceSpec:
     memory_bytes: int = 0
     network_port: int = 0
     is_app: bool = False
+    prepared: str = ""
+    prepared_from: str = ""
+    keeps_port: bool = False
 
     @property
     def title(self) -> str:

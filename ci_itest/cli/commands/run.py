@@ -26,6 +26,7 @@ SHOWN_CAUSES = 10
 @settings_options
 @click.option("--shards", help='Number of shards, or "auto".')
 @click.option("--workers", help='Processes in each shard, or "auto".')
+@click.option("--snapshot/--no-snapshot", "snapshots", default=True, help="Take prepared services from snapshots.")
 @click.option("--markers", help="Which tests are integration tests (pytest -m).")
 @click.option(
     "--out",
@@ -39,6 +40,7 @@ def command(
     shards: str | None,
     workers: str | None,
     markers: str | None,
+    snapshots: bool,
     out: Path | None,
 ) -> int:
     """Plan, run every shard on this machine, merge and report.
@@ -63,6 +65,7 @@ def command(
         *_settings_arguments(config.root, config_file, assignments),
         *_set("workers", workers),
         *_set("markers", markers),
+        *([] if snapshots else ["--no-snapshot"]),
     ]
 
     # In CI each shard has a machine of its own; here they share one.

@@ -88,11 +88,13 @@ def command(
     """
     from ci_itest.flows.bundles import BundleFolder, bundle_name
     from ci_itest.flows.run_shard import ShardJob, exit_code_of, run_shard
+    from ci_itest.flows.snapshots import check_steps
 
     config = building.read_settings(root, config_file, assignments)
     place = building.place_of(config.root)
     plan = _plan(plan_file, config, place)
     settings = _suite_settings(config, plan, suite=suite, index=index)
+    check_steps(settings.prepare, services=settings.services)
     attempt = place.context.run_attempt if place.context else 1
     only, rerun_of = _rerun(earlier, plan, settings, suite=suite, index=index, attempt=attempt)
     folder = BundleFolder((bundle or Path(".ci-itest") / bundle_name(suite, index, run_attempt=attempt)).resolve())

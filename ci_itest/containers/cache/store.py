@@ -115,30 +115,48 @@ class BlobStore:
             return 0
 
     @contextlib.contextmanager
-    def writing(self, digest: str) -> Iterator[BinaryIO]:
+    def writing(self, digest: str) -> Iterator[Hashing]:
         """A file to write a blob to, which comes under its name when the block ends well.
 
         Raises:
             WrongDigestError: What was written has another digest.
             FileError: The folder cannot be written to, or its disk is full.
         """
-        target = self._place(digest)
-        with self._writable():
-            partial = self.folder / "partial"
-            for folder in (partial, target.parent):
-                folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=partial)
-        temporary = Path(name)
-        try:
-            hashing = _Hashing(os.fdopen(handle, "wb", buffering=1 << 20))
+        self._place(digest)
+        with self._new_file() as (hashing, temporary):
             with self._writable(), hashing.file:
-                yield hashing  # type: ignore[misc]
+                yield hashing
             if hashing.digest != digest:
                 raise WrongDigestError(hashing.digest)
-            temporary.chmod(0o644)
-            temporary.replace(target)
+            self._take_in(temporary, digest)
+
+    @contextlib.contextmanager
+    def adding(self) -> Iterator[Hashing]:
+        """A file to write a new blob to, whose `digest` it comes under when the block ends well.
+
+        Raises:
+            FileError: The folder cannot be written to, or its disk is full.
+        """
+        with self._new_file() as (hashing, temporary):
+            with self._writable(), hashing.file:
+                yield hashing
+            self._take_in(temporary, hashing.digest)
+
+    @contextlib.contextmanager
+    def _new_file(self) -> Iterator[tuple[Hashing, Path]]:
+        with self._writable():
+            partial = self.folder / "partial"
+            for folder in (partial, self.folder / "blobs" / "sha256"):
+                folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=partial)
+        try:
+            yield Hashing(os.fdopen(handle, "wb", buffering=1 << 20)), Path(name)
         finally:
-            temporary.unlink(missing_ok=True)
+            Path(name).unlink(missing_ok=True)
+
+    def _take_in(self, temporary: Path, digest: str) -> None:
+        temporary.chmod(0o644)
+        temporary.replace(self._place(digest))
         with self._lock:
             self._checked.add(digest)
 
@@ -226,19 +244,22 @@ class BlobStore:
             ) from error
 
 
-class _Hashing:
-    """A file that knows the digest of what was written to it."""
+class Hashing:
+    """A file that knows the digest of what was written to it.
+
+    Attributes:
+        size_bytes: Written so far.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
+        self.size_bytes = 0
         self._hash = hashlib.sha256()
 
     def write(self, data: bytes) -> int:
         self._hash.update(data)
+        self.size_bytes += len(data)
         return self.file.write(data)
-
-    def tell(self) -> int:
-        return self.file.tell()
 
     @property
     def digest(self) -> str:

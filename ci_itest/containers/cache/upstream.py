@@ -173,14 +173,16 @@ class Registry:
         url = f"{self._base}/v2/{repository}/{path}"
         scope = f"repository:{repository}:pull"
         pauses = list(self._patience.pauses)
-        logged_in = False
+        logged_in = was_silent = False
         while True:
             try:
                 answer = self._sent(method, url, scope=scope, headers=headers or {})
             except RegistryError:
-                if not pauses:
+                # Nobody answers: once more, and no oftener, since finding that out may take long by itself.
+                if was_silent or not pauses:
                     raise
-                self._pause(pauses.pop(0))
+                was_silent = True
+                self._pause(pauses[0])
                 continue
             if answer.status_code < 400:
                 return answer
@@ -199,7 +201,7 @@ class Registry:
         return (_asked_wait(answer) or 0.0) <= self._patience.limit_seconds
 
     def _sent(self, method: str, url: str, *, scope: str, headers: Mapping[str, str]) -> requests.Response:
-        with self._network("it"):
+        with self._network(url.removeprefix(self._base)):
             return self._session().request(
                 method,
                 url,
@@ -281,7 +283,7 @@ class Registry:
             yield
         except (requests.RequestException, OSError, ValueError) as error:
             raise RegistryError(
-                f"{self.host} cannot be asked for {what}: {_cause(error)}.",
+                f"{self.host} does not answer when asked for {what}: {_cause(error)}.",
                 hint="Check the network, or set `[images] mirror` to a registry that is reached.",
             ) from error
 

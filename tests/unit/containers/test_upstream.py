@@ -160,7 +160,9 @@ def test_a_manifest_that_is_not_what_its_digest_says_is_refused(registry: Faulty
 
 
 def test_a_registry_that_is_not_there_is_named() -> None:
-    with pytest.raises(RegistryError, match=r"127\.0\.0\.1:9 cannot be asked for it: .*refused"):
+    with pytest.raises(
+        RegistryError, match=r"127\.0\.0\.1:9 does not answer when asked for /v2/acme/shop/manifests/1: .*refused"
+    ):
         Registry("127.0.0.1:9", patience=QUICK, pause=lambda _: None).digest("acme/shop", "1")
 
 

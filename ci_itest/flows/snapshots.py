@@ -1,0 +1,214 @@
+"""Which services of a shard start from a snapshot, which get one made, and which prepare steps that leaves to run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci_itest.bypass.globs import matches
+from ci_itest.errors import EngineError, FileError, ServiceError, SettingsError
+from ci_itest.model.services import ServiceSpec
+from ci_itest.model.settings import PrepareSettings
+from ci_itest.wire import to_json
+
+if TYPE_CHECKING:
+    from ci_itest.containers.engine import Engine
+    from ci_itest.containers.services import RunningServices
+    from ci_itest.containers.snapshots import Snapshot
+    from ci_itest.containers.supply import Supply
+
+_FORMAT = 1  # raise it when other snapshots are made of the same things
+_NEVER = frozenset({".git", ".venv", "node_modules", "__pycache__", ".ci-itest"})
+
+
+class Preparation:
+    """The `[[prepare]]` steps of one shard, and the snapshots that take the place of some.
+
+    Args:
+        supply: Has the snapshots; None where there can be none.
+        engine: None where there are no services.
+        say: Told in a line what a person should know and no error is.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[PrepareSettings],
+        *,
+        supply: Supply | None = None,
+        engine: Engine | None = None,
+        say: Callable[[str], None] = lambda _words: None,
+    ) -> None:
+        self._steps = tuple(steps)
+        self._supply = supply
+        self._engine = engine
+        self._say = say
+        self._restored: dict[str, Snapshot] = {}
+        self._wanted: dict[str, Snapshot] = {}
+
+    def look(self, specs: Sequence[ServiceSpec], *, root: Path, project: str, makes: bool) -> None:
+        """Look for the snapshots that the steps ask for, on the engine and in the cache.
+
+        Args:
+            project: Tells apart snapshots of equal services of several projects.
+            makes: Whether those that are not there are to be made.
+
+        Raises:
+            SettingsError: An input means no file, or it is not known where the service has its data.
+        """
+        if self._supply is None or self._engine is None:
+            return
+        from ci_itest.containers.snapshots import found
+
+        for spec in specs:
+            steps = [step for step in self._steps if step.snapshot == spec.name]
+            if not steps:
+                continue
+            try:
+                one = _snapshot(spec, steps, root=root, project=project, supply=self._supply, engine=self._engine)
+            except (EngineError, FileError) as error:
+                self._say(f"no snapshot of {spec.name}: {error.message.removesuffix('.')}")
+                continue
+            try:
+                is_there = found(one, self._supply, self._engine)
+            except (EngineError, FileError) as error:
+                self._say(f"the snapshot of {spec.name} cannot be used: {error.message.removesuffix('.')}")
+                is_there = False
+            if is_there:
+                self._restored[spec.name] = one
+            elif makes:
+                self._wanted[spec.name] = one
+
+    def started(
+        self, specs: Sequence[ServiceSpec], start: Callable[[Sequence[ServiceSpec]], RunningServices]
+    ) -> RunningServices:
+        """The services, from their snapshots; without any where they do not start from these.
+
+        Raises:
+            ServiceError: They do not start without either.
+        """
+        try:
+            return start([self._applied(spec) for spec in specs])
+        except ServiceError as error:
+            if not self._restored:
+                raise
+            first_line = error.message.partition("\n")[0]
+            self._say(f"The services do not start from their snapshots, and are prepared anew: {first_line}")
+            self._restored.clear()
+            return start(specs)
+
+    def to_run(self) -> list[tuple[int, PrepareSettings]]:
+        """The steps whose outcome no snapshot has, with their numbers from 1."""
+        return [(number, step) for number, step in enumerate(self._steps, 1) if step.snapshot not in self._restored]
+
+    def keep(self, services: RunningServices) -> None:
+        """Make the snapshots that are wanted; one that cannot be made is told, and the run goes on without it.
+
+        Raises:
+            ServiceError: A service does not serve again.
+        """
+        from ci_itest.containers.snapshots import take
+
+        for name, snapshot in self._wanted.items():
+            assert self._supply is not None
+            assert self._engine is not None
+            try:
+                size = take(snapshot, services, self._supply, self._engine)
+                self._say(f"snapshot of {name}: {size / 1e6:.0f} MB are kept for later runs")
+            except (EngineError, FileError) as error:
+                self._say(f"no snapshot of {name}: {error.message.removesuffix('.')}")
+
+    def close(self) -> None:
+        """End what the supply has started."""
+        if self._supply:
+            self._supply.close()
+
+    def _applied(self, spec: ServiceSpec) -> ServiceSpec:
+        if spec.name in self._restored:
+            return self._restored[spec.name].prepared()
+        return self._wanted[spec.name].recording() if spec.name in self._wanted else spec
+
+
+def check_steps(steps: Sequence[PrepareSettings], *, services: Iterable[str]) -> None:
+    """SettingsError where a step cannot have the snapshot that it asks for."""
+    names = list(services)
+    for step in filter(lambda step: step.snapshot, steps):
+        if step.snapshot not in names:
+            raise SettingsError(
+                f"`snapshot` of [[prepare]] `{step.run}` names {step.snapshot}, which is no service.",
+                hint=f"Services: {', '.join(names) or 'none'}.",
+            )
+        if not step.inputs:
+            raise SettingsError(
+                f"[[prepare]] `{step.run}` has a snapshot and no inputs, so nothing would ever renew it.",
+                hint='Name the files that it reads, for example `inputs = ["migrations/**"]`.',
+            )
+
+
+def key_of(
+    spec: ServiceSpec, steps: Sequence[PrepareSettings], *, base: str, folders: Sequence[str], root: Path
+) -> str:
+    """Of all that prepared data depends on: image, settings, commands, and the content of the inputs.
+
+    Raises:
+        SettingsError: A pattern of the inputs means no file.
+    """
+    parts = [
+        _FORMAT,
+        base,
+        list(folders),
+        sorted(spec.environment.items()),
+        spec.command,
+        [[step.run, [inputs_of(step, pattern, root) for pattern in step.inputs]] for step in steps],
+    ]
+    return hashlib.sha256(to_json(parts)).hexdigest()[:20]
+
+
+def inputs_of(step: PrepareSettings, pattern: str, root: Path) -> list[tuple[str, str]]:
+    """Path and digest of each file that a pattern means, in order."""
+    found = sorted(path for path in _files(root, pattern) if matches(path, pattern))
+    if not found:
+        raise SettingsError(
+            f"`{pattern}`, an input of [[prepare]] `{step.run}`, means no file.",
+            hint="Patterns are read from the folder of the settings; correct it or take it out.",
+        )
+    return [(path, hashlib.sha256((root / path).read_bytes()).hexdigest()) for path in found]
+
+
+def _files(root: Path, pattern: str) -> Iterable[str]:
+    """Files below the pattern's folders that have no wildcard in their name."""
+    start = root
+    for part in pattern.removeprefix("./").removeprefix("/").split("/"):
+        if any(character in part for character in "*?["):
+            break
+        start = start / part
+    if start.is_file():
+        yield start.relative_to(root).as_posix()
+        return
+    waiting = [start] if start.is_dir() else []
+    while waiting:
+        for path in waiting.pop().iterdir():
+            if path.is_dir() and not path.is_symlink() and path.name not in _NEVER:
+                waiting.append(path)
+            elif path.is_file():
+                yield path.relative_to(root).as_posix()
+
+
+def _snapshot(
+    spec: ServiceSpec, steps: Sequence[PrepareSettings], *, root: Path, project: str, supply: Supply, engine: Engine
+) -> Snapshot:
+    from ci_itest.containers.snapshots import Snapshot, data_folders
+
+    base = supply.digest(spec.image)
+    if not base:
+        raise EngineError(f"no registry has its image {spec.image}, which a snapshot is laid on")
+    image = engine.image(spec.image)
+    folders = data_folders(spec, image.volumes if image else ())
+    if not folders:
+        raise SettingsError(
+            f"Service {spec.name}: where it keeps its data is not known, so there can be no snapshot.",
+            hint=f'Name the folder in `[services.{spec.name}]`, as `tmpfs = ["/data"]`.',
+        )
+    key = key_of(spec, steps, base=base, folders=folders, root=root)
+    return Snapshot(spec, base, folders, key, f"{project}/{spec.name}")
