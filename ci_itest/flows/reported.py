@@ -18,6 +18,9 @@ Event = dict[str, Any]
 Stamps = Mapping[Path, tuple[int, int]]
 
 _SHOWN = 5
+_SAYS_NOTHING = "Failed"
+_FRAMES = ("=== ", "--- ")
+"""How lines of go test begin that only frame a test's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,16 @@ class _Collecting:
             )
 
 
+def _message(case: ReportCase, attempt: ReportAttempt) -> str:
+    """What went wrong, in a line: where the report only repeats that the case failed, the first line that says more."""
+    if not attempt.outcome.is_bad:
+        return attempt.message
+    says_nothing = attempt.message in ("", _SAYS_NOTHING) or attempt.message.endswith(case.name)
+    lines = (line.strip() for line in attempt.details.splitlines()) if says_nothing else ()
+    told = (line for line in lines if line and not line.startswith(_FRAMES) and not line.endswith(case.name))
+    return next(told, "") or attempt.message or case.note
+
+
 def _reported_case(case: ReportCase, file: ReportFile) -> ReportedCase:
     suites = file.suites[case.suite].path if case.suite >= 0 else ()
     return ReportedCase(suites, case.classname, case.name, case.file, case.ordinal, report=str(file.path))
@@ -119,7 +132,7 @@ def _fields(case: ReportCase, attempt: ReportAttempt) -> Event:
         "setup": 0.0,
         "call": round(seconds, 6),
         "teardown": 0.0,
-        "message": attempt.message or (case.note if attempt.outcome.is_bad else ""),
+        "message": _message(case, attempt),
         "details": attempt.details,
         "output": attempt.output,
         "line": case.line,

@@ -204,13 +204,18 @@ class NetworkSettings:
 class SuiteSettings:
     """What a suite is and how it runs; at the top of the file for the suite `main`."""
 
-    runner: Literal["pytest", "vitest", "jest", "playwright", "command"] = _setting("pytest", "Test runner.")
+    runner: Literal["pytest", "vitest", "jest", "playwright", "go", "phpunit", "dotnet", "command"] = _setting(
+        "pytest", "Test runner."
+    )
     tests: tuple[str, ...] = _setting(("tests",), "Folders and files that hold the suite.")
     test_files: tuple[str, ...] = _setting(
         (), "Patterns of the test files in these folders (**/*.itest.ts) where they are not the runner's usual ones."
     )
     command: CommandSettings | None = _setting(None, 'The command of runner = "command".')
-    markers: str = _setting("", "Which of them are integration tests (pytest -m, Vitest and Jest -t, Playwright -g).")
+    markers: str = _setting(
+        "",
+        "Which of them are integration tests: pytest -m, Vitest and Jest -t, Playwright -g, Go -tags, PHPUnit --group.",
+    )
     shards: int | Literal["auto"] = _setting("auto", "Parallel jobs: a number, or auto to meet `target`.")
     max_shards: int = _setting(16, "Most jobs that auto may choose.")
     target: Seconds = _setting(Seconds(300), "Wall time of a job to aim at when shards is auto, its start included.")

@@ -7,7 +7,10 @@ import difflib
 from ci_itest.errors import UsageError
 from ci_itest.runners.base import Runner
 from ci_itest.runners.command import CommandRunner
+from ci_itest.runners.dotnet import DotnetRunner
+from ci_itest.runners.gotest import GoRunner
 from ci_itest.runners.jest import JestRunner
+from ci_itest.runners.phpunit import PhpUnitRunner
 from ci_itest.runners.playwright import PlaywrightRunner
 from ci_itest.runners.pytest import PytestRunner
 from ci_itest.runners.vitest import VitestRunner
@@ -17,6 +20,9 @@ _RUNNERS: dict[str, type[Runner]] = {
     "vitest": VitestRunner,
     "jest": JestRunner,
     "playwright": PlaywrightRunner,
+    "go": GoRunner,
+    "phpunit": PhpUnitRunner,
+    "dotnet": DotnetRunner,
     "command": CommandRunner,
 }
 

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from tests.bench.packages import Need
     from tests.bench.settings import Settings
 
-PARTS = ("engine", "registry", "images", "browser", "database", "markdown")
+PARTS = ("engine", "registry", "images", "browser", "database", "markdown", "languages")
 # Fetched beside the rest, and said but not fatal where they cannot be had: the tests that need them say so themselves.
-PROGRAMS = {"browser": packages.BROWSER, "database": packages.DATABASE, "markdown": packages.MARKDOWN}
+PROGRAMS = {
+    "browser": packages.BROWSER,
+    "database": packages.DATABASE,
+    "markdown": packages.MARKDOWN,
+    "languages": packages.LANGUAGES,
+}
 
 
 def up(settings: Settings, *, parts: Collection[str], build: bool) -> dict[str, str]:

@@ -63,6 +63,15 @@ MARKDOWN = (
         ("ruby", "ruby-html-pipeline", "ruby-commonmarker", "ruby-sanitize"),
     ),
 )
+# The examples in other languages, with their test runners and what they reach PostgreSQL with.
+LANGUAGES = (
+    Need(("go",), ("golang-go",)),
+    Need(("gotestsum",), ("gotestsum",)),
+    Need(("/usr/share/gocode/src/github.com/lib/pq/go.mod",), ("golang-github-lib-pq-dev",)),
+    Need(("php",), ("php-cli",)),
+    Need(("phpunit",), ("phpunit",)),
+    Need(("/usr/lib/php/*/pdo_pgsql.so",), ("php-pgsql",)),
+)
 DATABASE = (Need(("/usr/lib/postgresql/*/bin/postgres",), ("postgresql",)),)
 
 

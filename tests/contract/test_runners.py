@@ -148,6 +148,8 @@ def test_another_division_gives_the_same_ids_and_no_workflow_command_gets_throug
 
 
 def test_a_runner_that_dies_half_way_stops_the_shard_and_is_named(sample: Sample, tmp_path: Path) -> None:
+    if not sample.crash:
+        pytest.skip(f"{sample.name} gives every test binary or file a process of its own")
     root = planned(sample, tmp_path / "it")
     write_files(root, {sample.plain: sample.crash})
 
@@ -204,8 +206,9 @@ def test_a_runner_over_its_time_is_stopped(tmp_path: Path) -> None:
 
 def test_a_shard_whose_files_are_gone_is_no_green_one(sample: Sample, tmp_path: Path) -> None:
     root = planned(sample, tmp_path / "it")
-    for file in (sample.plain, sample.odd, sample.flaky):
-        (root / file).unlink()
+    for name in sample.files:
+        if name.startswith((sample.plain, sample.odd, sample.flaky)):
+            (root / name).unlink()
 
     code, output = ci_itest("run-shard", "--shard", "1", root=root, **variables(root))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,16 @@ MARK = "FLAKY_MARK"
 COMMANDS = ("::error::boom", "##[error]boom", "::add-mask::everything")
 
 
+def _as_go(name: str) -> str:
+    """A subtest's name as Go reports it."""
+    return name.replace(" ", "_").replace("\n", "_")
+
+
+def _php(text: str) -> str:
+    """The text as a string of PHP."""
+    return json.dumps(text, ensure_ascii=False).replace("$", "\\$")
+
+
 @dataclass(frozen=True)
 class Sample:
     """A suite in one runner's language.
@@ -31,10 +42,12 @@ class Sample:
         files: Everything but the settings.
         odd: Its file with the odd names, which has a blank and a letter that is not ASCII.
         crash: Text of a test file that ends the whole runner.
-        has_twins: Whether two cases of a file may have the same titles.
+        names: Of the cases that pass, fail, are skipped, print workflow commands, and recover.
+        twins: Two cases with the same titles in the odd file; not every runner takes them.
+        program: Must be on PATH; "" for none.
         hang: Text of a test file that never ends and makes a file `hanging` before; "" where another sample shows it.
         node_modules: The example that has the runner installed; "" for none.
-        joint: What stands between the titles of a case.
+        group: What stands before the names in the plain file.
     """
 
     name: str
@@ -47,12 +60,16 @@ class Sample:
     hang: str = ""
     node_modules: str = ""
     group: str = "prices > "
+    names: tuple[str, ...] = ("adds up", "is wrong", "comes later", "tells commands", "recovers")
     odd_names: tuple[str, ...] = (LONG, LINES, QUOTES)
-    has_twins: bool = True
+    twins: tuple[str, ...] = ("twice", "twice (#2)")
+    program: str = ""
 
     def write(self, root: Path) -> Path:
         """The suite in a folder, with its runner at hand."""
         write_files(root, {**self.files, "ci-itest.toml": self.settings})
+        if self.program and shutil.which(self.program) is None:
+            skip_or_fail(f"There is no {self.program} on this machine")
         if self.node_modules:
             modules = EXAMPLES / self.node_modules / "node_modules"
             if not modules.is_dir():
@@ -63,20 +80,19 @@ class Sample:
     @property
     def verdicts(self) -> dict[str, str]:
         """Every case by its id, and what a run says of it."""
+        passes, fails, later, tells, recovers = self.names
         return {
-            f"{self.plain}::{self.group}adds up": "passed",
-            f"{self.plain}::{self.group}is wrong": "failed",
-            f"{self.plain}::{self.group}comes later": "skipped",
-            f"{self.plain}::{self.group}tells commands": "passed",
-            **{f"{self.odd}::{name}": "passed" for name in self.odd_names},
-            f"{self.odd}::twice": "passed",
-            **({f"{self.odd}::twice (#2)": "passed"} if self.has_twins else {}),
-            f"{self.flaky}::recovers": "recovered",
+            f"{self.plain}::{self.group}{passes}": "passed",
+            f"{self.plain}::{self.group}{fails}": "failed",
+            f"{self.plain}::{self.group}{later}": "skipped",
+            f"{self.plain}::{self.group}{tells}": "passed",
+            **{f"{self.odd}::{name}": "passed" for name in (*self.odd_names, *self.twins)},
+            f"{self.flaky}::{recovers}": "recovered",
         }
 
     @property
     def failing(self) -> str:
-        return f"{self.plain}::{self.group}is wrong"
+        return f"{self.plain}::{self.group}{self.names[1]}"
 
 
 def javascript(*, head: str = "") -> dict[str, str]:
@@ -168,7 +184,7 @@ PLAYWRIGHT = Sample(
     flaky="tests/flaky.spec.js",
     crash=_kills("process.ppid", 'const { test } = require("@playwright/test");'),
     node_modules="playwright",
-    has_twins=False,
+    twins=("twice",),
 )
 
 RUN_CASES = '''
@@ -235,7 +251,94 @@ COMMAND = Sample(
     group="",
 )
 
-SAMPLES = {sample.name: sample for sample in (VITEST, JEST, PLAYWRIGHT, COMMAND)}
+_GO_HEAD = 'package {0}\n\nimport (\n\t"fmt"\n\t"os"\n\t"testing"\n)\n\nvar _ = fmt.Sprint\nvar _ = os.Exit\n\n'
+_GO_TELLS = "".join(f"\tfmt.Println({json.dumps(line)})\n" for line in COMMANDS)
+_GO_NAMES = "".join(
+    f"\tt.Run({json.dumps(name)}, func(*testing.T) {{}})\n" for name in (LONG, LINES, QUOTES, "twice", "twice")
+)
+GO = Sample(
+    name="go",
+    settings="""
+        runner = "go"
+        tests = ["."]
+        workers = 1
+        retries = 1
+    """,
+    files={
+        "go.mod": "module example.com/shop\n\ngo 1.19\n",
+        "prices/prices_test.go": _GO_HEAD.format("prices")
+        + "func TestAddsUp(t *testing.T) {}\n"
+        + 'func TestIsWrong(t *testing.T) { t.Error("one is not two") }\n'
+        + 'func TestComesLater(t *testing.T) { t.Skip("not yet") }\n'
+        + f"func TestTellsCommands(t *testing.T) {{\n{_GO_TELLS}}}\n",
+        "odd/ä_test.go": _GO_HEAD.format("odd") + f"func TestNames(t *testing.T) {{\n{_GO_NAMES}}}\n",
+        "flaky/flaky_test.go": _GO_HEAD.format("flaky")
+        + f"""func TestRecovers(t *testing.T) {{
+    _, missing := os.Stat(os.Getenv("{MARK}"))
+    os.WriteFile(os.Getenv("{MARK}"), nil, 0o600)
+    if missing != nil {{ t.Fatal("is not there yet") }}
+}}
+""",
+    },
+    plain="prices",
+    odd="odd",
+    flaky="flaky",
+    crash="",
+    names=("TestAddsUp", "TestIsWrong", "TestComesLater", "TestTellsCommands", "TestRecovers"),
+    odd_names=(
+        "TestNames",
+        *(f"TestNames/{name}" for name in (LONG.replace(" ", "_"), _as_go(LINES), _as_go(QUOTES), "twice", "twice#01")),
+    ),
+    twins=(),
+    group="",
+    program="gotestsum",
+)
+
+_PHP_HEAD = "<?php\nuse PHPUnit\\Framework\\TestCase;\n"
+_PHP_TELLS = "".join(f"fwrite(STDOUT, {json.dumps(line)} . PHP_EOL);\n" for line in COMMANDS)
+PHPUNIT = Sample(
+    name="phpunit",
+    settings='runner = "phpunit"\nworkers = 1\nretries = 1\n',
+    files={
+        "tests/PricesTest.php": _PHP_HEAD
+        + f"""class PricesTest extends TestCase {{
+    public function testAddsUp() {{ $this->assertSame(2, 1 + 1); }}
+    public function testIsWrong() {{ $this->assertSame("one", "two"); }}
+    public function testComesLater() {{ $this->markTestSkipped("not yet"); }}
+    public function testTellsCommands() {{ {_PHP_TELLS} $this->assertTrue(true); }}
+}}
+""",
+        "tests/ä b/OddTest.php": _PHP_HEAD
+        + f"""class OddTest extends TestCase {{
+    public static function names() {{
+        return [{_php(LONG)} => [1], {_php(LINES)} => [1], {_php(QUOTES)} => [1]];
+    }}
+    /** @dataProvider names */
+    public function testNames($one) {{ $this->assertSame(1, $one); }}
+}}
+""",
+        "tests/FlakyTest.php": _PHP_HEAD
+        + f"""class FlakyTest extends TestCase {{
+    public function testRecovers() {{
+        $isThere = file_exists(getenv("{MARK}"));
+        touch(getenv("{MARK}"));
+        $this->assertTrue($isThere);
+    }}
+}}
+""",
+    },
+    plain="tests/PricesTest.php",
+    odd="tests/ä b/OddTest.php",
+    flaky="tests/FlakyTest.php",
+    crash="",
+    names=("testAddsUp", "testIsWrong", "testComesLater", "testTellsCommands", "testRecovers"),
+    odd_names=tuple(f'testNames with data set "{name}"' for name in (LONG, LINES, QUOTES)),
+    twins=(),
+    group="",
+    program="phpunit",
+)
+
+SAMPLES = {sample.name: sample for sample in (VITEST, JEST, PLAYWRIGHT, GO, PHPUNIT, COMMAND)}
 
 
 def variables(root: Path) -> dict[str, str]:

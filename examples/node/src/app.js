@@ -70,7 +70,7 @@ function createApp(database) {
     // Sums up a made-up year beside the real orders: the slow page of the shop.
     const { rows } = await database.query(
       `SELECT count(*)::int AS days, sum(amount)::float8 AS cents
-         FROM (SELECT (g * 7919) % 1000 AS amount FROM generate_series(1, $1::int) AS g
+         FROM (SELECT (g::bigint * 7919) % 1000 AS amount FROM generate_series(1, $1::int) AS g
                UNION ALL SELECT total_cents FROM orders WHERE state = 'open') AS sales`,
       [Number(request.query.days ?? 365)],
     );

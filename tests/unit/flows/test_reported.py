@@ -98,3 +98,21 @@ def test_a_report_that_was_there_before_is_not_read(tmp_path: Path) -> None:
     found = reported(patterns, stamps(patterns), CommandRunner(), request, at="")
 
     assert found == Reported(())
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "<failure message='Failed'>=== RUN   x\n    a_test.go:8: one is not two\n--- FAIL: x (0.00s)</failure>",
+            "a_test.go:8: one is not two",
+        ),
+        ("<failure>CartTest::x\nFailed asserting that 1 is 2.\n</failure>", "Failed asserting that 1 is 2."),
+        ("<failure message='one is not two'>trace</failure>", "one is not two"),
+        ("<failure message='Failed'/>", "Failed"),
+    ],
+)
+def test_a_failure_is_told_by_the_first_line_that_says_what_it_was(tmp_path: Path, body: str, message: str) -> None:
+    found = read(tmp_path, suite(case("x", body)))
+
+    assert [event["message"] for event in found.events if event["event"] == "end"] == [message]
