@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 REPORT_FOLDER = Path(".ci-itest/report")
 """Where the action's report is, and with it what could not be sent."""
 
+TOKEN_VARIABLES = ("GH_TOKEN", "GITHUB_TOKEN")
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -126,7 +128,7 @@ def user_api(host: str, api_url: str, repository: str) -> GitHubApi:
     from ci_itest.github.api import GitHubApi
     from ci_itest.github.transport import Patience
 
-    token = os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN") or ""
+    token = next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), "")
     if not token:
         code, output = output_of(["gh", "auth", "token", "--hostname", host], directory=Path(), environment=os.environ)
         token = output.strip() if code == 0 else ""
@@ -139,6 +141,15 @@ def user_api(host: str, api_url: str, repository: str) -> GitHubApi:
     patience = Patience(attempt_seconds=20.0, trouble_seconds=120.0, download_seconds=900.0)
     url = os.environ.get("GITHUB_API_URL") or api_url
     return GitHubApi(url, repository=repository, token=token, patience=patience)
+
+
+def credentials_in(environment: Mapping[str, str]) -> str:
+    """Where a person's credentials for github.com come from, in words; "" when there are none."""
+    named = next((name for name in TOKEN_VARIABLES if environment.get(name)), "")
+    if named:
+        return named
+    code, _ = output_of(["gh", "auth", "token"], directory=Path(), environment=environment)
+    return "gh is logged in" if code == 0 else ""
 
 
 @contextlib.contextmanager
