@@ -210,7 +210,7 @@ def report_view(
             counts,
             run.findings,
             first_replay=views[0].first.replay if views else "",
-            first_name=views[0].first.name if views else "",
+            first_name=views[0].first.short_name if views else "",
         ),
         evidence=evidence(
             failures,
