@@ -165,6 +165,24 @@ def stub_http(request: pytest.FixtureRequest) -> Iterator[Any]:
     yield from _part("http.fixtures").stub_http(request)
 
 
+@pytest.fixture
+def bucket(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Object storage that speaks S3: upload("a.txt", "…"), download, keys(), link("a.txt"); empty for each test."""
+    yield from _part("files").bucket(request)
+
+
+@pytest.fixture(scope="session")
+def deliver() -> Any:
+    """A message handed to its handler directly: `deliver({"order": 1}, to=on_order_placed)`."""
+    return _part("messages.fixtures").deliver
+
+
+@pytest.fixture
+def messages(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Round trips through a real broker: `messages("redis").listen("orders").next()`; publish, dead_letter."""
+    yield from _part("messages.fixtures").messages(request)
+
+
 def _part(name: str) -> Any:
     """A module of the plugin that is loaded on first use (a plain import would make this module heavy)."""
     return importlib.import_module(f"ci_itest.pytest_plugin.{name}")
