@@ -14,6 +14,7 @@ from dataclasses import replace
 from ci_itest.flows.attempts import with_earlier_attempts
 from ci_itest.flows.bundles import BrokenBundle, Bundles
 from ci_itest.flows.fixing import fix_words, merged_fixes
+from ci_itest.flows.service_slices import bounded_slices
 from ci_itest.flows.service_tails import bounded
 from ci_itest.model.cases import NEVER_RAN, Attempt, CaseId, CaseResult, Verdict, verdict_of
 from ci_itest.model.plan import Plan, SuitePlan
@@ -71,7 +72,12 @@ def merge(plan: Plan, bundles: Bundles, facts: RunFacts) -> Run:
 
 def _for_the_run(shard: ShardResult) -> ShardResult:
     """The shard as the run's document has it: cases hold the attempts, and what a bundle says is held to its bounds."""
-    return replace(shard, attempts=(), service_tails=bounded(shard.service_tails))
+    return replace(
+        shard,
+        attempts=(),
+        service_tails=bounded(shard.service_tails),
+        service_slices=bounded_slices(shard.service_slices),
+    )
 
 
 def _broken(bundle: BrokenBundle) -> Finding:

@@ -188,7 +188,14 @@ def with_templates(view: ReportView, templates: Mapping[str, str]) -> tuple[Repo
 
 
 def logs_of_failures(run: Run) -> Mapping[CaseId, Sequence[ServiceLog]]:
-    """For every case that failed, or was running when its shard ended, the tails of its shard's services."""
+    """For every case that failed what its shard's services wrote meanwhile, else the ends of their logs.
+
+    A case that was running when its shard ended has the ends, too.
+    """
+    slices: dict[tuple[str, int, str], list[ServiceLog]] = {}
+    for shard in run.shards:
+        for one in shard.service_slices:
+            slices.setdefault((shard.suite, shard.index, one.case), []).append(ServiceLog(one.service, one.text))
     tails = {
         (shard.suite, shard.index): tuple(ServiceLog(tail.service, tail.text) for tail in shard.service_tails)
         for shard in run.shards
@@ -198,7 +205,10 @@ def logs_of_failures(run: Run) -> Mapping[CaseId, Sequence[ServiceLog]]:
         result.case: logs
         for result in run.cases
         if (result.verdict is Verdict.FAILED or (result.verdict is Verdict.MISSING and result.note))
-        and (logs := tails.get((result.case.suite, result.shard)))
+        and (
+            logs := slices.get((result.case.suite, result.shard, result.case.node_id))
+            or tails.get((result.case.suite, result.shard))
+        )
     }
 
 

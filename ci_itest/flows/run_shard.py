@@ -30,6 +30,7 @@ from ci_itest.flows.fixing import fixes_of_shard, try_fixes
 from ci_itest.flows.handover import handed_over, prepared_copies
 from ci_itest.flows.image_cache import ImageWishes, snapshot_supply, supply_for, tidy
 from ci_itest.flows.merge import case_results
+from ci_itest.flows.service_slices import service_logs, service_slices
 from ci_itest.flows.service_tails import service_tails
 from ci_itest.flows.snapshots import Preparation
 from ci_itest.flows.testing import Tested, Watch, run_tests
@@ -458,8 +459,12 @@ class _Run:
     def _leave_bundle(self, result: ShardResult) -> ShardResult:
         folder = self._job.folder
         whole = with_results(result, self._tools.runner.read(folder.results, suite=self._job.suite))
-        tails = service_tails(folder.service_logs, self._job.settings.services if _has_failed(whole) else self._dead)
-        result, whole = replace(result, service_tails=tails), replace(whole, service_tails=tails)
+        app_logs = [folder.logs / f"{log_name(name)}.log" for name in self._job.settings.all_apps]
+        logs = service_logs(folder.service_logs, app_logs)
+        tails = service_tails({name: logs[name] for name in logs if _has_failed(whole) or name in self._dead})
+        slices = service_slices(logs, whole.attempts)
+        result = replace(result, service_tails=tails, service_slices=slices)
+        whole = replace(whole, service_tails=tails, service_slices=slices)
         write_document(folder.environment, self._surroundings())
         if self._job.images.lock:
             write_whole(folder.lock, self._job.images.lock.read_bytes())

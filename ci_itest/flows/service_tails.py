@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ci_itest.model.run import ServiceTail
@@ -14,10 +14,9 @@ MAX_SERVICES = 16
 _READ_BYTES = 64 * 1024
 
 
-def service_tails(folder: Path, services: Iterable[str]) -> tuple[ServiceTail, ...]:
-    """The last SHOWN_LINES lines of each service's log in a folder; a service without a log, or with an empty one,
-    is left out."""
-    tails = (ServiceTail(name, _last_lines(folder / f"{name}.log")) for name in services)
+def service_tails(logs: Mapping[str, Path]) -> tuple[ServiceTail, ...]:
+    """The last SHOWN_LINES lines of each service's log; a service without a log, or with an empty one, is left out."""
+    tails = (ServiceTail(name, _last_lines(path)) for name, path in logs.items())
     return bounded(tail for tail in tails if tail.text)
 
 

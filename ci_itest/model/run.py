@@ -56,6 +56,19 @@ class ServiceTime:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceSlice:
+    """What a service wrote while a failed case ran.
+
+    Attributes:
+        case: Its node id.
+    """
+
+    case: str
+    service: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceTail:
     """The last lines of a service's log, kept of a shard in which something failed."""
 
@@ -104,6 +117,7 @@ class ShardResult:
         started_at: UTC, ISO 8601.
         notes: What happened beside the tests ("redis exited with code 1 while the tests ran"), one line each.
         service_tails: Of all services when the shard failed, else of those that died.
+        service_slices: Of all services, for the cases that failed.
         rerun_of: The attempt whose failed and missing cases alone it ran again; 0 when it ran all of its part.
         deaths: Worker processes that died while the tests ran, in words.
         fixes: What the cases that its commit says it fixes came to.
@@ -133,6 +147,7 @@ class ShardResult:
     services: tuple[ServiceTime, ...] = ()
     notes: tuple[str, ...] = ()
     service_tails: tuple[ServiceTail, ...] = ()
+    service_slices: tuple[ServiceSlice, ...] = ()
     rerun_of: int = 0
     deaths: tuple[str, ...] = ()
     planned_wall_seconds: float = 0.0

@@ -288,6 +288,36 @@ def test_an_app_that_ends_during_the_tests_is_noted(tmp_path: Path) -> None:
     assert shard_of(root).notes == ("While the tests ran, app exited with exit code -15.",)
 
 
+def test_a_failed_case_has_what_the_app_said_meanwhile_and_no_secret(tmp_path: Path) -> None:
+    asks = """
+        import os, urllib.error, urllib.request
+
+        def test_first():
+            urllib.request.urlopen(os.environ["X_URL"] + "/of-the-first", timeout=5).read()
+
+        def test_second():
+            urllib.request.urlopen(os.environ["X_URL"] + "/sesame-open", timeout=5).read()
+            assert False
+    """
+    settings = """
+[environment]
+X_URL = "{app.url}"
+X_TOKEN = "sesame-open"
+[app]
+run = "python3 server.py {port}"
+"""
+
+    root = planned(tmp_path / "shop", settings, **{"tests/test_it.py": asks})
+    code, output = ran(root)
+    slices = shard_of(root).service_slices
+
+    assert code == 1, output
+    assert [(one.case, one.service) for one in slices] == [("tests/test_it.py::test_second", "app")]
+    assert "GET /*** " in slices[0].text
+    assert "of-the-first" not in slices[0].text
+    assert "of-the-first" in (bundle(root) / "logs/app.log").read_text()
+
+
 def test_apps_and_tests_of_a_killed_shard_end_too(tmp_path: Path) -> None:
     hangs = "import pathlib, time\n\ndef test_hangs():\n    pathlib.Path('hanging').touch()\n    time.sleep(300)\n"
     root = planned(tmp_path / "shop", '[app]\nrun = "python3 server.py {port}"\n', **{"tests/test_it.py": hangs})

@@ -9,7 +9,7 @@ from ci_itest.model.run import ServiceTail
 def test_a_tail_is_the_last_twenty_lines(tmp_path: Path) -> None:
     (tmp_path / "redis.log").write_text("".join(f"line {number}\n" for number in range(1, 101)))
 
-    (tail,) = service_tails(tmp_path, ["redis"])
+    (tail,) = service_tails({"redis": tmp_path / "redis.log"})
 
     assert tail.service == "redis"
     assert tail.text.splitlines() == [f"line {number}" for number in range(81, 101)]
@@ -18,7 +18,7 @@ def test_a_tail_is_the_last_twenty_lines(tmp_path: Path) -> None:
 def test_services_without_a_log_or_with_an_empty_one_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "silent.log").write_text("")
 
-    assert service_tails(tmp_path, ["silent", "gone"]) == ()
+    assert service_tails({name: tmp_path / f"{name}.log" for name in ("silent", "gone")}) == ()
 
 
 def test_what_a_bundle_says_is_held_to_its_bounds() -> None:
