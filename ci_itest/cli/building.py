@@ -40,6 +40,9 @@ REPORT_FOLDER = Path(".ci-itest/report")
 
 TOKEN_VARIABLES = ("GH_TOKEN", "GITHUB_TOKEN")
 
+EARLIER_REPORTS = Path(".ci-itest/earlier-reports")
+"""Reports of the run's earlier attempts, a folder each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -201,8 +204,12 @@ _asked = Deadline()
 """Of all that this process asks of a reporting service."""
 
 
-def remote_history(config: Config, place: Place) -> RemoteHistory:
-    """The history behind the reporting service that the settings name."""
+def remote_history(config: Config, place: Place, *, unsent: tuple[Path, ...] = ()) -> RemoteHistory:
+    """The history behind the reporting service that the settings name.
+
+    Args:
+        unsent: Folders of runs that were not sent; empty: of the report, and beside what is cached.
+    """
     from ci_itest.history.asking import ServiceClient, service_address
     from ci_itest.history.location import heard_folder
     from ci_itest.history.remote import Folders, Origin, RemoteHistory
@@ -219,7 +226,7 @@ def remote_history(config: Config, place: Place) -> RemoteHistory:
             actor=context.actor,
             default_branch=origin.default_branch or context.default_branch,
         )
-    unsent = (REPORT_FOLDER / UNSENT, heard / UNSENT)
+    unsent = unsent or (REPORT_FOLDER / UNSENT, heard / UNSENT, *EARLIER_REPORTS.glob(f"*/{UNSENT}"))
     return RemoteHistory(
         ServiceClient(url, _credentials(url), deadline=_asked),
         origin=origin,

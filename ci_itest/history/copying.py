@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Integer, MetaData, Table, insert, select, text
+from sqlalchemy import Connection, Engine, MetaData, Table, insert, select, text
 
+from ci_itest.history import schema
 from ci_itest.history.bulk import insert_rows
 from ci_itest.history.database import WRITES, engine_for, url_of_file
 
@@ -62,11 +63,21 @@ def _plain(found: MetaData) -> MetaData:
     return plain
 
 
+def take_over(reading: Connection, writing: Connection) -> int:
+    """Copy all rows of one history of this schema into another, empty one; how many runs there were."""
+    counts = {}
+    for table in schema.metadata.sorted_tables:
+        if table.name not in (schema.meta.name, schema.migrations.name):
+            counts[table.name] = copy_rows(reading, writing, table)
+    if writing.dialect.name == "postgresql":
+        reset_sequences(writing, schema.metadata)
+    return counts[schema.runs.name]
+
+
 def reset_sequences(connection: Connection, metadata: MetaData) -> None:
     """Let PostgreSQL's counters go on behind the rows that were copied with their numbers."""
     for table in metadata.sorted_tables:
-        column = table.columns.get("id")
-        if column is not None and isinstance(column.type, Integer):
+        if "id" in table.columns:
             connection.execute(
                 text(
                     f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), "  # noqa: S608

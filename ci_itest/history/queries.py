@@ -142,6 +142,11 @@ def newest_runs(limit: int, *, repository: str) -> Select[Any]:
     )
 
 
+def open_runs(*, before_us: int) -> Select[Any]:
+    """Runs of which more shards may come, and the first came before a time."""
+    return select(runs.c.id).where(runs.c.is_open, runs.c.recorded_us < before_us)
+
+
 def runs_before(epoch_us: int) -> Delete:
     return delete(runs).where(runs.c.started_us < epoch_us)
 

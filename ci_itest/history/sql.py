@@ -22,6 +22,7 @@ from ci_itest.errors import HistoryError
 from ci_itest.flaky.state import State
 from ci_itest.history import (
     bypassing,
+    copying,
     ingest,
     judgements,
     learning,
@@ -243,6 +244,42 @@ class SqlHistory:
             with door(self._name):
                 give_back_space(self._engine)
         return count
+
+    def forget(self, kept: retention.Retention, *, now: str) -> retention.Forgotten:
+        """Move results whose time is over into the archive, and drop what is over after that."""
+        forgotten = retention.forget(self._begin, kept, now_us=rows.to_epoch(now))
+        if forgotten.archived_runs and self._engine.dialect.name == "sqlite":
+            with door(self._name):
+                give_back_space(self._engine)
+        return forgotten
+
+    def close_stale(self, *, before: str) -> int:
+        """Give up waiting for more shards of runs that began to come before a time; how many runs those were."""
+        with self.transaction(writes=True) as connection:
+            stale = connection.scalars(queries.open_runs(before_us=rows.to_epoch(before))).all()
+            for run_id in stale:
+                ingest.close_run(connection, run_id, is_complete=False)
+        return len(stale)
+
+    def back_up(self, target: Path) -> None:
+        """Write everything as it is at one moment into a SQLite file, while others go on reading and writing."""
+        with door(self._name):
+            upgrade.back_up(self._engine, target)
+
+    def restore(self, backup: Path) -> int:
+        """Take over all that a backup of this schema holds; how many runs that were.
+
+        Raises:
+            HistoryError: Something is here already, or the backup is of another schema.
+        """
+        with SqlHistory.open(backup) as source, self.transaction(writes=True) as connection:
+            if connection.scalar(select(schema.repositories.c.id).limit(1)) is not None:
+                raise HistoryError(
+                    f"{self._name} holds a history already; a backup is restored into an empty one.",
+                    hint="Name a new file or database.",
+                )
+            with source.reading() as reading:
+                return copying.take_over(reading, connection)
 
     def close(self) -> None:
         # The last connection to leave a SQLite file moves its write-ahead log into it, so that the file alone is

@@ -14,8 +14,10 @@ from sqlalchemy.exc import IntegrityError
 from ci_itest.errors import HistoryError
 from ci_itest.history import ingest, judgements, rows
 from ci_itest.history.ingest import Taken
+from ci_itest.history.retention import MAX_TRIES
 from ci_itest.history.schema import (
     audit_log,
+    deliveries,
     repositories,
     repository_facts,
     runs,
@@ -46,6 +48,21 @@ class UploadKey:
     created_at: str
     used_at: str
     revoked_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A webhook that is due.
+
+    Attributes:
+        tries: How often it was tried before.
+    """
+
+    number: int
+    url: str
+    event: str
+    body: bytes
+    tries: int
 
 
 class ServiceStore:
@@ -209,6 +226,35 @@ class ServiceStore:
                 (row.id, rows.summary_of(row))
                 for row in connection.execute(found.order_by(runs.c.id.desc()).limit(limit))
             ]
+
+    def add_delivery(self, tenant: Tenant, *, url: str, event: str, body: bytes, at_us: int) -> None:
+        """Keep a webhook until it is delivered."""
+        row = {"url": url, "event": event, "body": body, "tries": 0, "next_us": at_us}
+        with self.history.transaction(writes=True) as connection:
+            connection.execute(insert(deliveries).values(repository_id=tenant.number, **row))
+
+    def due_deliveries(self, *, now_us: int, limit: int = 50) -> tuple[Delivery, ...]:
+        """Webhooks whose time has come and that were not given up."""
+        found = (
+            select(deliveries)
+            .where(deliveries.c.next_us <= now_us, deliveries.c.tries < MAX_TRIES)
+            .order_by(deliveries.c.next_us)
+            .limit(limit)
+        )
+        with self.history.reading() as connection:
+            return tuple(
+                Delivery(row.id, row.url, row.event, bytes(row.body), row.tries) for row in connection.execute(found)
+            )
+
+    def end_delivery(self, number: int, *, is_delivered: bool, next_us: int) -> None:
+        """Drop a webhook that was delivered; note a try that failed."""
+        same = deliveries.c.id == number
+        with self.history.transaction(writes=True) as connection:
+            if is_delivered:
+                connection.execute(delete(deliveries).where(same))
+            else:
+                again = {"tries": deliveries.c.tries + 1, "next_us": next_us}
+                connection.execute(update(deliveries).where(same).values(again))
 
     def unlearned(self) -> tuple[Tenant, ...]:
         """Tenants with runs that the flaky model may not know yet: all that have a run."""

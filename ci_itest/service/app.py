@@ -13,9 +13,11 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ci_itest import __version__
 from ci_itest.errors import CiItestError
+from ci_itest.history.retention import Retention
 from ci_itest.history.sql import SqlHistory
 from ci_itest.history.tenancy import ServiceStore
 from ci_itest.service import api, badges, health, pages, problems
+from ci_itest.service.housekeeping import Housekeeper
 from ci_itest.service.learner import Learner
 from ci_itest.service.limits import Limits
 from ci_itest.service.metrics import Metrics
@@ -24,6 +26,7 @@ from ci_itest.service.pages import login, trouble
 from ci_itest.service.settings import ServiceSettings, from_environment
 from ci_itest.service.state import Service
 from ci_itest.service.viewers import LoginNeeded, Viewers, ask_github
+from ci_itest.service.webhooks import Webhooks, post_publicly
 
 
 def create_app(
@@ -41,13 +44,18 @@ def create_app(
         with SqlHistory.open(settings.database, is_durable=True) as history:
             service = _service(settings, history, clock=clock, fetch=fetch)
             app.state.service = service
-            service.learner.start()
+            housekeeper = Housekeeper(
+                history, Retention(settings.results_days, settings.texts_days, settings.rollups_days), clock=clock
+            )
+            for thread in (service.learner, service.webhooks, housekeeper):
+                thread.start()
             for tenant in service.store.unlearned():
                 service.learner.ask(tenant)
             try:
                 yield
             finally:
-                service.learner.stop()
+                for thread in (service.learner, service.webhooks, housekeeper):
+                    thread.stop()
 
     app = FastAPI(
         title="ci-itest",
@@ -83,16 +91,24 @@ def _service(
     tokens = None
     if settings.public_url:
         tokens = TokenVerifier(settings.oidc_issuer, settings.public_url, fetch=fetch, clock=clock)
+    store = ServiceStore(history)
     return Service(
         settings=settings,
         history=history,
         clock=clock,
-        store=ServiceStore(history),
+        store=store,
         tokens=tokens,
         limits=Limits(settings.uploads_per_minute, clock=clock),
         learner=Learner(history),
         metrics=Metrics(),
         viewers=Viewers(settings, ask=ask_github, clock=clock),
+        webhooks=Webhooks(
+            store,
+            secret=settings.webhook_secret,
+            urls=settings.webhook_urls,
+            post=post_publicly,
+            clock=clock,
+        ),
     )
 
 

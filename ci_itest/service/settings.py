@@ -42,6 +42,9 @@ class ServiceSettings:
         uploads_per_minute: Of one repository.
         webhook_secret: What webhooks are signed with; "" sends none.
         webhook_urls: Where they go.
+        results_days: How long results of every case are kept; then they are archived.
+        texts_days: How long messages and details of failures are kept.
+        rollups_days: How long the days of a case, and runs without their results, are kept.
     """
 
     database: str = "ci-itest.sqlite"
@@ -63,6 +66,9 @@ class ServiceSettings:
     uploads_per_minute: int = 1_000
     webhook_secret: str = field(default="", repr=False)
     webhook_urls: tuple[str, ...] = ()
+    results_days: int = 90
+    texts_days: int = 30
+    rollups_days: int = 400
 
 
 def to_environment(settings: ServiceSettings) -> dict[str, str]:

@@ -17,6 +17,7 @@ from ci_itest.service.metrics import Metrics
 from ci_itest.service.oidc import TokenVerifier
 from ci_itest.service.settings import ServiceSettings
 from ci_itest.service.viewers import Viewers
+from ci_itest.service.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Service:
     learner: Learner
     metrics: Metrics
     viewers: Viewers
+    webhooks: Webhooks
 
     def now(self) -> str:
         """UTC, ISO 8601."""

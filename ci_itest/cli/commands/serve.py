@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
+from typing import Any
 
 import click
 
+from ci_itest.cli import building
 from ci_itest.cli.console import say
 from ci_itest.errors import UsageError
 
@@ -27,15 +30,81 @@ from ci_itest.errors import UsageError
     help="Path of a SQLite file, or postgresql://…",
 )
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that serve.")
+@click.option("--repository", default="", help="OWNER/NAME that may upload; its first key is printed once.")
+@click.option("--public-url", default="", help="The service's own https:// address: takes GitHub's tokens for it.")
+@click.option(
+    "--github-owner",
+    "oidc_owners",
+    multiple=True,
+    help="Id of an account whose repositories may upload by GitHub's token (repeatable); * for all.",
+)
+@click.option("--oidc-issuer", default="", help="Who signs GitHub's tokens.  [default: that of github.com]")
+@click.option(
+    "--viewers",
+    type=click.Choice(("none", "proxy", "github")),
+    default="none",
+    show_default=True,
+    help="Who may see pages: everybody, whom a proxy names, or users of GitHub.",
+)
+@click.option(
+    "--anonymous-edits/--no-anonymous-edits",
+    default=None,
+    help="Whether everybody may change the quarantine, with --viewers none.  [default: on loopback alone]",
+)
+@click.option("--proxy-header", default="X-Forwarded-User", show_default=True, help="Where a proxy names the viewer.")
+@click.option("--trusted-proxy", "trusted_proxies", multiple=True, help="Address of such a proxy (repeatable).")
+@click.option("--editor", "editors", multiple=True, help="Viewer who may change the quarantine (repeatable).")
+@click.option("--github-url", default="https://github.com", show_default=True, help="Where viewers log in.")
+@click.option("--github-api-url", default="https://api.github.com", show_default=True, help="What tells their rights.")
+@click.option("--github-client-id", default="", help="Of the OAuth app; its secret in CI_ITEST_GITHUB_CLIENT_SECRET.")
+@click.option("--webhook", "webhook_urls", multiple=True, help="https:// address that is told of runs (repeatable).")
 @click.option("--demo", is_flag=True, help="Serve a made-up month of runs, to look around in; nothing is kept.")
-def command(host: str, port: int, database: str, workers: int, demo: bool) -> None:
-    """Serve history, quarantine and the flaky-test dashboard."""
+def command(host: str, port: int, workers: int, repository: str, demo: bool, **chosen: Any) -> None:
+    """Serve history, quarantine and the flaky-test dashboard.
+
+    Secrets come from the environment: CI_ITEST_GITHUB_CLIENT_SECRET, CI_ITEST_SESSION_SECRET,
+    CI_ITEST_WEBHOOK_SECRET.
+    """
     if demo:
         _serve_demo(host, port, workers)
         return
-    settings = service_module("settings").ServiceSettings(database=database)
-    say(f"Serving on http://{host}:{port} with {_shown(database)}.")
+    settings = service_module("settings").ServiceSettings(**_settings(host, workers, chosen))
+    setting_up = service_module("setting_up")
+    repository = repository or (f"local/{Path().resolve().name}" if setting_up.is_empty(settings.database) else "")
+    if repository and (key := setting_up.first_key(settings.database, repository=repository, at=building.now())):
+        say(f"Upload key of {repository}, shown this once: {key}")
+    say(f"Serving on http://{host}:{port} with {_shown(settings.database)}.")
     service_module("server").serve(settings, host=host, port=port, workers=workers)
+
+
+def _settings(host: str, workers: int, chosen: dict[str, Any]) -> dict[str, Any]:
+    """The service's settings out of options and environment.
+
+    Raises:
+        UsageError: They do not fit together.
+    """
+    given = {name: value for name, value in chosen.items() if value not in ("", None, ())}
+    secrets = {
+        "github_client_secret": os.environ.get("CI_ITEST_GITHUB_CLIENT_SECRET", ""),
+        "session_secret": os.environ.get("CI_ITEST_SESSION_SECRET", ""),
+        "webhook_secret": os.environ.get("CI_ITEST_WEBHOOK_SECRET", ""),
+    }
+    if "public_url" in given:
+        given["public_url"] = given["public_url"].rstrip("/")
+    if given["viewers"] == "github" and not (given.get("github_client_id") and secrets["github_client_secret"]):
+        raise UsageError(
+            "--viewers github needs an OAuth app of GitHub.",
+            hint="Give --github-client-id and CI_ITEST_GITHUB_CLIENT_SECRET.",
+        )
+    if given["viewers"] == "github" and workers > 1 and not secrets["session_secret"]:
+        raise UsageError("Several workers need CI_ITEST_SESSION_SECRET: a session made by one is read by all.")
+    if given.get("webhook_urls") and not secrets["webhook_secret"]:
+        raise UsageError("Webhooks are signed.", hint="Set CI_ITEST_WEBHOOK_SECRET.")
+    return {"anonymous_edits": _is_loopback(host), **given, **secrets}
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("127.0.0.1", "::1", "localhost")
 
 
 def _serve_demo(host: str, port: int, workers: int) -> None:

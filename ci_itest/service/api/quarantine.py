@@ -61,6 +61,7 @@ async def quarantine(request: Request, service: Running, caller: Called) -> Resp
             subject=entry.case.node_id,
             details=f"until {entry.expires_at[:10]}: {entry.reason}",
         )
+        service.webhooks.tell(caller.tenant, "quarantine.added", {"case": entry.case.node_id, "reason": entry.reason})
 
     await run_in_threadpool(work)
     return answer(request, protocol.Done(1))
@@ -90,6 +91,8 @@ async def release(request: Request, service: Running, caller: Called) -> Respons
                 subject=order.case.node_id,
                 details=order.because,
             )
+            facts = {"case": order.case.node_id, "reason": order.because}
+            service.webhooks.tell(caller.tenant, "quarantine.released", facts)
         return is_done
 
     return answer(request, protocol.Done(int(await run_in_threadpool(work))))

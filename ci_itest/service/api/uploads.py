@@ -75,6 +75,9 @@ def _keep(service: Service, caller: Caller, body: bytes, *, run_id: str, attempt
     if taken is Taken.NEW:
         service.metrics.results.inc(len(upload.cases))
         service.learner.ask(caller.tenant)
+        if not part:
+            facts = {"run_id": run_id, "attempt": attempt, "branch": upload.branch, "commit": upload.commit}
+            service.webhooks.tell(caller.tenant, "run.recorded", {**facts, "conclusion": upload.conclusion.value})
     return taken
 
 

@@ -29,6 +29,7 @@ STATEMENTS: dict[str, Select[tuple[object, ...]] | Delete | Update] = {
     "newest_runs": queries.newest_runs(10, repository=REPOSITORY),
     "newest_attempts": queries.newest_attempts(repository=REPOSITORY, branch="main", without="7"),
     "verdicts_of": queries.verdicts_of(1),
+    "open_runs": queries.open_runs(before_us=7),
     "runs_before": queries.runs_before(1),
     "cases_without_days": queries.cases_without_days(),
     "named_cases": queries.named_cases(repository="acme/shop"),
