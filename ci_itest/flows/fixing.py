@@ -23,6 +23,7 @@ TIMES = 20
 
 ENOUGH = 3
 MOST_CASES = 5
+LONGEST_NAME = 500
 MOST_SECONDS = 600.0
 """What a commit's message may cost a shard beside its tests; no other repetition begins after that."""
 
@@ -38,7 +39,8 @@ def trailer_cases(message: str) -> tuple[str, ...]:
 
 def planned_fixes(message: str) -> tuple[str, ...]:
     """The cases that a run tries, out of its commit's message: each once, and not too many."""
-    return tuple(dict.fromkeys(trailer_cases(message)))[:MOST_CASES]
+    names = (name for name in trailer_cases(message) if len(name) <= LONGEST_NAME)
+    return tuple(dict.fromkeys(names))[:MOST_CASES]
 
 
 def fixes_of_shard(plan: Plan, *, suite: str, index: int) -> tuple[str, ...]:
@@ -125,7 +127,8 @@ def fix_words(fix: FixAttempt) -> str:
     times = "once" if fix.runs == 1 else f"{fix.runs} times"
     if not fix.failed:
         return f"{TRAILER} {fix.name}: passed {times}; {ruled_out(fix.runs)}."
-    said = f" ({fix.message})" if fix.message else ""
+    first_line = fix.message.strip().partition("\n")[0][:200]
+    said = f" ({first_line})" if first_line else ""
     return f"{TRAILER} {fix.name}: not fixed, it failed {fix.failed} of {fix.runs} times{said}."
 
 

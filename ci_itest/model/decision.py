@@ -28,6 +28,8 @@ class Decision:
         label: By which label the suite is bypassed, "" for a listed bot; of a run the label that asked in vain, or
             may have: who set it should be told why.
         rule: The setting that allows the bypass: "bypass.label" or "bypass.actors".
+        plan_sha256: Of the plan's file, when the suite runs; "" where it is not known. The file travels as an artifact,
+            which any job of the run could leave, the decision through the workflow itself.
         settings_path: The settings file in use, from the repository's top; the report job reads the base commit's.
     """
 
@@ -39,3 +41,4 @@ class Decision:
     label: str = ""
     rule: str = ""
     settings_path: str = ""
+    plan_sha256: str = ""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ci_itest.flows.run_shard import Fresh
     from ci_itest.model.cases import CaseId, CaseResult
     from ci_itest.model.plan import Plan
+    from ci_itest.model.progress import Step
     from ci_itest.runners.base import ShardRequest
 
 Held = Callable[[int], contextlib.AbstractContextManager[None]]
@@ -147,7 +148,7 @@ class _Suite:
         self._settings = replace(config.settings.suites[suite], retries=0, workers=0)
         self._folder = BundleFolder(bundle.resolve())
         self._lesson = lesson
-        self._tools = building.shard_tools(self._settings, lambda _: None)
+        self._tools = building.shard_tools(self._settings, _say_notes)
         self._found: list[Probed] = []
 
     def hunted(self, probes: Sequence[Probe], *, seconds: float, most_rounds: int) -> Sequence[Probed]:
@@ -215,6 +216,12 @@ class _Suite:
 
         blank = ShardResult(self._suite, 1, 1, self._plan.digest)
         return case_results(with_results(blank, self._tools.runner.read(folder, suite=self._suite)))
+
+
+def _say_notes(step: Step) -> None:
+    """Of what goes on, what people must know: a service whose data stays from probe to probe."""
+    if step.kind == "note":
+        say(step.text)
 
 
 @contextlib.contextmanager

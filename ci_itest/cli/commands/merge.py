@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,15 @@ from ci_itest.cli.checking import make_check, report_api
 from ci_itest.cli.console import say
 from ci_itest.cli.judging import is_main, judged_run, look_after_quarantine, planned_config
 from ci_itest.cli.options import settings_options
-from ci_itest.cli.publishing import comment_key, failing_on, links_of, post_comment, run_facts
+from ci_itest.cli.publishing import (
+    comment_key,
+    failing_on,
+    links_of,
+    post_comment,
+    run_facts,
+    say_findings,
+    shown,
+)
 from ci_itest.cli.trusted_files import codeowners, is_of_pull_request, user_templates
 
 if TYPE_CHECKING:
@@ -128,7 +137,7 @@ def command(
         return _repeat(decided)
     bypass_reason = decided.reason if decided is not None and decided.kind is DecisionKind.BYPASS else ""
     api = report_api(place)
-    plan, why_none = _read_plan(plan_file)
+    plan, why_none = _read_plan(plan_file, sha256=decided.plan_sha256 if decided is not None else "")
     if decided is not None and bypass_reason:
         config = bypassed_config(decided, config, place, api=api)
         run = _bypassed_run(run_facts(place))
@@ -145,6 +154,7 @@ def command(
     report = config.settings.report
     run, compared = _with_base(run, config, place, paths=base) if not bypass_reason else (run, None)
     report = failing_on(report, fail_on)
+    say_findings(run)
     published = finish(
         run,
         report=report,
@@ -156,6 +166,7 @@ def command(
         api=api,
         bundles=bundles,
     )
+    say(shown(published.view.headline))
     click.echo(published.page)
     return published.exit_code
 
@@ -175,14 +186,23 @@ def _with_base(run: Run, config: Config, place: Place, *, paths: tuple[Path, ...
     return (run if found.base else replace(run, notes=(*run.notes, found.why_none))), found.base
 
 
-def _read_plan(path: Path) -> tuple[Plan | None, str]:
-    """The plan that the shards worked by; else None, and why there is none."""
+def _read_plan(path: Path, *, sha256: str) -> tuple[Plan | None, str]:
+    """The plan that the shards worked by; else None, and why there is none.
+
+    Args:
+        sha256: Of the file that the plan job wrote; "" where nobody told. A shard runs foreign code and may leave a
+            plan of its own, with judges to its taste.
+    """
     from ci_itest.errors import CiItestError
     from ci_itest.model.plan import Plan
     from ci_itest.wire import read_document
 
     try:
+        if sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+            return None, f"{path.name} is not the one that the plan job made."
         return read_document(path, Plan), ""
+    except OSError as error:
+        return None, f"Cannot read {path}: {error.strerror}."
     except CiItestError as error:
         return None, error.message
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,8 @@ def command(
 
     write_document(out, plan)
     show(plan)
+    if decision:
+        decision = replace(decision, plan_sha256=sha256(out.read_bytes()).hexdigest())
     building.set_outputs(_outputs(plan, decision))
     click.echo(_printed(form, plan, out=out, template=template))
     return 0

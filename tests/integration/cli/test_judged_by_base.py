@@ -174,3 +174,28 @@ def test_a_push_brings_templates_and_owners_along(github: GitHub, repository: Pa
     plan = json.loads((repository / "plan.json").read_text())
     assert (plan["templates"], plan["codeowners"]) == ({"comment.md.j2": "ours"}, "* @acme/all")
     assert github.requests == []
+
+
+def test_a_plan_that_a_shard_left_in_the_plans_place_is_refused(
+    github: GitHub, repository: Path, tmp_path: Path
+) -> None:
+    _, _, outputs = asked(github, repository, "plan", "--decide", "--out", "plan.json")
+    plan = json.loads((repository / "plan.json").read_text())
+    plan["report"]["fail_on"] = "new-failures"
+    job = write_files(tmp_path / "job", {"plan.json": json.dumps(plan)})
+
+    arguments = ("merge", "--plan", "plan.json", "--bundles", "bundles", "--decision", outputs["decision"])
+    code, output, _ = in_workflow(github, job, *arguments, event=pull_request_event())
+
+    assert code == 5
+    assert "plan.json is not the one that the plan job made." in output
+
+
+def test_the_plan_that_the_plan_job_made_is_taken(github: GitHub, repository: Path) -> None:
+    _, _, outputs = asked(github, repository, "plan", "--decide", "--out", "plan.json")
+
+    arguments = ("merge", "--plan", "plan.json", "--bundles", "bundles", "--decision", outputs["decision"])
+    code, output, _ = in_workflow(github, repository, *arguments, event=pull_request_event())
+
+    assert code == 5
+    assert "Shard 1/1 left no bundle" in output
