@@ -61,6 +61,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="ci_itest_suite",
         help="Suite whose services are used, where the settings have several.  [default: the first]",
     )
+    group.addoption(
+        "--integration-coverage-fail-under",
+        type=float,
+        metavar="PERCENT",
+        dest="ci_itest_coverage",
+        help="Fail when less of the app's routes and tables was reached by the fixtures api and database.",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,6 +92,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if SHARD_VARIABLE in os.environ or not session.items or config.option.collectonly or not _has_settings(config):
         return
     _part("session").fill_environment(session)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker of pytest-xdist has ended, and may have noted what its tests reached."""
+    notes = (getattr(node, "workeroutput", None) or {}).get("ci_itest_coverage")
+    if notes:
+        _part("coverage").take_in(node.config, notes)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ci_itest.pytest_plugin.activity import activity_of
+from ci_itest.pytest_plugin.coverage import coverage_of
 from ci_itest.pytest_plugin.databases.database import Database
 from ci_itest.pytest_plugin.databases.migrations import checked
 from ci_itest.pytest_plugin.databases.seeding import Seed
@@ -22,6 +23,9 @@ from ci_itest.pytest_plugin.session import Session, session_of, told_plainly
 class LeftRowsWarning(pytest.PytestWarning):
     """A test wrote to the database for good without asking for `clean_database`."""
 
+
+_OF_TOOLS = {"alembic_version", "django_migrations", "schema_migrations", "flyway_schema_history"}
+"""Tables that no test is expected to write to."""
 
 _WORKSHOP = pytest.StashKey[Workshop]()
 _ENGINE = pytest.StashKey[Any]()
@@ -39,6 +43,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     os.environ.update(workshop.variables(made.url))
     activity_of(config).sources["database"] = lambda: written_rows(made)
     config.stash[_WORKSHOP] = workshop
+    coverage_of(config).declare("tables", set(made.tables) - _OF_TOOLS)
     yield made
     engine = config.stash.get(_ENGINE, None)
     if engine is not None:
@@ -83,6 +88,7 @@ def clean_database(request: pytest.FixtureRequest) -> Iterator[Database]:
             )
     yield database
     activity.wrote += database.dirty()
+    coverage_of(request.config).touch("tables", *activity.wrote)
     with _blamed(request.node.nodeid):
         database.reset()
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from ci_itest.errors import UsageError
-from ci_itest.pytest_plugin.activity import activity_of
+from ci_itest.pytest_plugin.activity import Activity, activity_of
+from ci_itest.pytest_plugin.coverage import Coverage, coverage_of, routes_of, routes_of_document
+from ci_itest.pytest_plugin.http.exchanges import Exchange
 from ci_itest.pytest_plugin.http.network import NetworkGuard
 from ci_itest.pytest_plugin.http.stubs import Stub, StubServer, redirected, stub_server
 from ci_itest.pytest_plugin.session import Session, session_of, told_plainly
@@ -74,10 +76,12 @@ def api(request: pytest.FixtureRequest) -> Any:
 
             kept.client_stack = contextlib.ExitStack()
             kept.stack.callback(kept.client_stack.close)
-            note = activity_of(request.config).note_exchange
+            coverage = coverage_of(request.config)
+            note = _noted(activity_of(request.config), coverage)
             tokens = request.getfixturevalue("token_for")
             kept.client = kept.client_stack.enter_context(client_for(app, tokens=tokens, note=note))
             kept.client_app = app
+            coverage.declare("routes", _declared_routes(app, kept.client))
     return kept.client
 
 
@@ -88,11 +92,14 @@ def stub_http(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Stub]]
         if kept.server is None:
             kept.server = kept.stack.enter_context(stub_server())
     server, guard = kept.server, kept.guard
+    coverage = coverage_of(request.config)
     activity_of(request.config).sources["stubs"] = lambda: "\n".join(one.words() for one in server.seen)
 
     def stub(url: str) -> Stub:
         with told_plainly():
-            return server.stub(url, guard=guard)
+            found = server.stub(url, guard=guard)
+        coverage.touch("outside hosts", found.host)
+        return found
 
     with contextlib.ExitStack() as standing:
         if not session_of(request.config).settings.network.guard:
@@ -106,6 +113,25 @@ def stub_http(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Stub]]
     server.forget()
     if words:
         pytest.fail("\n\n".join(dict.fromkeys(words)), pytrace=False)
+
+
+def _noted(activity: Activity, coverage: Coverage) -> Callable[[Exchange], None]:
+    def note(exchange: Exchange) -> None:
+        activity.note_exchange(exchange)
+        if exchange.status not in (0, 404, 405):
+            coverage.touch("routes", f"{exchange.method} {exchange.path}")
+
+    return note
+
+
+def _declared_routes(app: Any, client: Any) -> set[str]:
+    """Of an application in this process, or of the OpenAPI document that a running one serves."""
+    if not isinstance(app, str):
+        return routes_of(app)
+    try:
+        return routes_of_document(client.get("/openapi.json").raise_for_status().json())
+    except Exception:  # noqa: BLE001 - no document, no list: the routes that were used are shown all the same
+        return set()
 
 
 class _Watch:

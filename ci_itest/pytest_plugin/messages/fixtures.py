@@ -11,6 +11,7 @@ import pytest
 
 from ci_itest.errors import UsageError
 from ci_itest.pytest_plugin.addresses import scheme_of
+from ci_itest.pytest_plugin.coverage import coverage_of
 from ci_itest.pytest_plugin.messages.broker import Broker, encoded
 from ci_itest.pytest_plugin.session import session_of, told_plainly
 
@@ -45,6 +46,7 @@ def messages(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Broker]
             return opened[name]
 
     yield broker
+    coverage_of(request.config).touch("queues", *(name for one in opened.values() for name in one.names))
     for one in opened.values():
         one.clean()
         one.close()
