@@ -342,6 +342,8 @@ def _prepare(files: _Files) -> tuple[tuple[str, tuple[str, ...], str], ...]:
     elif files.has("bin/console") and "doctrine-migrations" in files.text("composer.json"):
         run = "php bin/console doctrine:migrations:migrate --no-interaction"
         found.append((run, ("migrations/**",), "composer.json"))
+    elif files.has("migrate.php"):
+        found.append(("php migrate.php", ("migrate.php",), "migrate.php"))
     return tuple(found)
 
 
