@@ -205,7 +205,7 @@ def _statements(database: str) -> tuple[Times, Times]:
             started = time.perf_counter()
             found = board.board(connection, repository, since_us=since_us)
             shown = [row.case_id for row in found.rows]
-            board.pasts(connection, shown[:50], since_us=since_us, now_us=now_us)
+            board.pasts(connection, repository, shown[:25], since_us=since_us, now_us=now_us)
             board.blocked_together(connection, repository, shown, since_us=since_us)
             middle = time.perf_counter()
             case.case_view(connection, repository, draw.randint(1, CASES))

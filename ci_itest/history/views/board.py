@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +113,7 @@ class Past:
     """When a case failed.
 
     Attributes:
-        since_us: For the first time, microseconds since 1970.
+        since_us: For the first time, microseconds since 1970; 0 for never.
         days: Of the days asked for, in how many runs each day; the oldest day first.
     """
 
@@ -121,32 +121,64 @@ class Past:
     days: tuple[int, ...]
 
 
-def pasts(connection: Connection, case_ids: Collection[int], *, since_us: int, now_us: int) -> dict[int, Past]:
+def pasts(
+    connection: Connection, repository: Repository, case_ids: Collection[int], *, since_us: int, now_us: int
+) -> dict[int, Past]:
     """When cases failed, by case; asked for those alone that a page shows."""
     if not case_ids:
         return {}
     day = day_of(runs.c.started_us)
     found = connection.execute(
-        select(
-            results.c.case_id, day.label("day"), func.count().label("count"), func.min(runs.c.started_us).label("at")
-        )
+        select(results.c.case_id, day.label("day"), func.count().label("failures"))
         .join(runs, runs.c.id == results.c.run_id)
-        .where(results.c.case_id.in_(case_ids), HAS_FAILED)
+        .where(results.c.case_id.in_(case_ids), *_window(connection, repository, since_us=since_us))
         .group_by(results.c.case_id, day)
     ).all()
-    first, last = int(since_us // DAY_US) + 1, int(now_us // DAY_US)
-    by_case: dict[int, list[Any]] = {}
+    by_case: dict[int, dict[int, int]] = {}
     for row in found:
-        by_case.setdefault(row.case_id, []).append(row)
-    return {case_id: _past(rows, first=first, last=last) for case_id, rows in by_case.items()}
+        by_case.setdefault(row.case_id, {})[int(row.day)] = row.failures
+    days = range(int(since_us // DAY_US) + 1, int(now_us // DAY_US) + 1)
+    first = _first_failures(connection, case_ids)
+    return {
+        case_id: Past(first.get(case_id, 0), tuple(by_case.get(case_id, {}).get(day, 0) for day in days))
+        for case_id in case_ids
+    }
 
 
-def _past(rows: Sequence[Any], *, first: int, last: int) -> Past:
-    days = [0] * (last - first + 1)
-    for row in rows:
-        if first <= row.day <= last:
-            days[int(row.day) - first] = row.count
-    return Past(min(int(row.at) for row in rows), tuple(days))
+def _first_failures(connection: Connection, case_ids: Collection[int]) -> dict[int, int]:
+    """When the first run started in which each failed, by case."""
+    first = (
+        select(results.c.case_id, func.min(results.c.run_id).label("run_id"))
+        .where(results.c.case_id.in_(case_ids), HAS_FAILED)
+        .group_by(results.c.case_id)
+        .subquery()
+    )
+    found = connection.execute(select(first.c.case_id, runs.c.started_us).join(runs, runs.c.id == first.c.run_id))
+    return {case_id: int(started_us) for case_id, started_us in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """All runs since a time: how many, of how many pull requests, and what all their shards took."""
+
+    runs: int
+    pulls: int
+    billed_seconds: float
+
+
+def traffic(connection: Connection, repository: Repository, *, since_us: int) -> Traffic:
+    """What the board's figures are held against."""
+    taken = run_seconds(repository.id, since_us=since_us)
+    row = connection.execute(
+        select(
+            func.count(),
+            func.count(func.distinct(case((runs.c.branch != repository.main, _PULL)))),
+            func.sum(taken.c.billed),
+        )
+        .select_from(runs.outerjoin(taken, taken.c.run_id == runs.c.id))
+        .where(runs.c.repository_id == repository.id, runs.c.started_us >= since_us)
+    ).one()
+    return Traffic(int(row[0]), int(row[1]), float(row[2] or 0.0))
 
 
 def blocked_together(
@@ -156,7 +188,7 @@ def blocked_together(
     found = connection.scalar(
         select(func.count(func.distinct(_PULL)))
         .select_from(_FAILED_WITH_CAUSE)
-        .where(*_of_repository(repository.id, since_us=since_us))
+        .where(*_window(connection, repository, since_us=since_us))
         .where(results.c.case_id.in_(case_ids), _is(Verdict.FAILED), runs.c.branch != repository.main, _by_itself())
     )
     return int(found or 0)
@@ -181,8 +213,20 @@ def _entries(connection: Connection, repository_id: int) -> list[QuarantineEntry
     return [quarantine_entry_of(row) for row in found]
 
 
-def _of_repository(repository_id: int, *, since_us: int) -> tuple[ColumnElement[bool], ...]:
-    return (runs.c.repository_id == repository_id, runs.c.started_us >= since_us, HAS_FAILED)
+def _window(connection: Connection, repository: Repository, *, since_us: int) -> tuple[ColumnElement[bool], ...]:
+    """Failures of a repository's runs since a time, found through the index of failures.
+
+    The sums keep the databases from beginning with the runs, each of which has thousands of results and a handful of
+    failures; the number of the first run makes a range of the index (ten million results: 20 ms instead of 500).
+    """
+    ours = (runs.c.repository_id == repository.id, runs.c.started_us >= since_us)
+    first = connection.scalar(select(func.min(runs.c.id)).where(*ours))
+    return (
+        runs.c.repository_id + 0 == repository.id,
+        runs.c.started_us + 0 >= since_us,
+        results.c.run_id >= (first or 0),
+        HAS_FAILED,
+    )
 
 
 def _by_itself() -> ColumnElement[bool]:
@@ -213,7 +257,7 @@ def _costs(connection: Connection, repository: Repository, *, since_us: int) -> 
                 taken, taken.c.run_id == results.c.run_id
             )
         )
-        .where(*_of_repository(repository.id, since_us=since_us), _by_itself())
+        .where(*_window(connection, repository, since_us=since_us), _by_itself())
         .where(flaky_cases.c.repository_id == repository.id)
         .group_by(results.c.case_id)
     )

@@ -11,8 +11,7 @@ from fastapi import APIRouter, Response
 
 from ci_itest.history.rows import to_epoch
 from ci_itest.history.views import board as boards
-from ci_itest.history.views.board import BoardRow, Past
-from ci_itest.history.views.runs import RunRow, runs_since
+from ci_itest.history.views.board import BoardRow, Past, Traffic
 from ci_itest.service.pages import words
 from ci_itest.service.pages.pictures import Strip, heat, strip
 from ci_itest.service.pages.shell import HEADERS, Visited
@@ -20,7 +19,7 @@ from ci_itest.service.pages.shell import HEADERS, Visited
 router = APIRouter()
 
 PERIODS = (7, 30, 90)
-_SHOWN = 50
+_SHOWN = 25
 _CHANGES = 8
 _NOBODY = "nobody"
 
@@ -75,7 +74,7 @@ class Sums:
 
     Attributes:
         blocked: Pull requests (branches) that these tests blocked, each counted once.
-        pulls: Branches that had a run at all.
+        pulls: Pull requests (branches) that had a run at all.
         top: How many of the dearest tests cause `top_share` of the lost time.
         lost_share: Lost time against all CI time.
     """
@@ -101,11 +100,13 @@ def flaky(visit: Visited, days: int = 30, owner: str = "", state: str = "", q: s
         found = boards.board(connection, visit.repository, since_us=since_us)
         everything = [row.case_id for row in found.rows]
         blocked = boards.blocked_together(connection, visit.repository, everything, since_us=since_us)
-        all_runs = runs_since(connection, visit.repository.id, since_us=since_us)
+        all_runs = boards.traffic(connection, visit.repository, since_us=since_us)
         taken = [(place, row) for place, row in enumerate(found.rows, start=1) if filters.takes(row)]
         shown = taken[(filters.page - 1) * _SHOWN : filters.page * _SHOWN]
-        past = boards.pasts(connection, [row.case_id for _, row in shown], since_us=since_us, now_us=visit.now_us)
-    sums = _sums(found.rows, all_runs, blocked=blocked, main=visit.repository.main)
+        past = boards.pasts(
+            connection, visit.repository, [row.case_id for _, row in shown], since_us=since_us, now_us=visit.now_us
+        )
+    sums = _sums(found.rows, all_runs, blocked=blocked)
     return visit.render(
         "flaky.html.j2",
         title="Flaky tests",
@@ -119,7 +120,7 @@ def flaky(visit: Visited, days: int = 30, owner: str = "", state: str = "", q: s
         has_more=len(taken) > filters.page * _SHOWN,
         owners=_owners(found.rows),
         elsewhere=[(entry, to_epoch(entry.expires_at)) for entry in found.quarantined_elsewhere],
-        run_count=len(all_runs),
+        run_count=all_runs.runs,
         changes=[
             (entry, to_epoch(entry.at))
             for entry in visit.service.store.audit_page(visit.tenant, before=0, limit=_CHANGES)
@@ -221,18 +222,17 @@ def _strip(past: Past, *, most: int, now_us: int) -> Strip:
     )
 
 
-def _sums(rows: Sequence[BoardRow], all_runs: Sequence[RunRow], *, blocked: int, main: str) -> Sums:
+def _sums(rows: Sequence[BoardRow], all_runs: Traffic, *, blocked: int) -> Sums:
     seconds = sum(row.cost.seconds for row in rows)
     top = min(3, len(rows))
     dearest = sorted((row.cost.seconds for row in rows), reverse=True)[:top]
-    billed = sum(run.billed_seconds for run in all_runs)
     return Sums(
         blocked=blocked,
-        pulls=len({run.branch for run in all_runs if run.branch != main}),
+        pulls=all_runs.pulls,
         seconds=seconds,
         top=top,
         top_share=sum(dearest) / seconds if seconds else 0.0,
-        lost_share=seconds / billed if billed else 0.0,
+        lost_share=seconds / all_runs.billed_seconds if all_runs.billed_seconds else 0.0,
         quarantined=sum(row.entry is not None for row in rows),
         idle=sum(row.entry is None and row.is_flaky for row in rows),
         unowned=sum(not row.owner for row in rows),

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from math import isfinite, log, log1p
 
 WIDTH = 1000
+NOTHING = "h0"
+"""Kind of a day on which nothing failed."""
+
 _TOP = 4.0
 
 
@@ -33,11 +36,13 @@ class Strip:
 
     Attributes:
         label: All of it in words, for those who do not see it.
+        ground: Left edges and width of the fields that are left out of `cells`, since nothing is to be said of them.
     """
 
     width: float
     cells: tuple[Cell, ...]
     label: str
+    ground: tuple[tuple[float, ...], float] = ((), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +80,19 @@ class Step:
 
 
 def strip(fields: Iterable[tuple[str, str, str]], *, label: str, step: float = 7.0, gap: float = 1.5) -> Strip:
-    """Fields from left to right, each with kind, text and address."""
+    """Fields from left to right, each with kind, text and address; those of the kind `h0` are its ground."""
     cells = tuple(
         Cell(round(number * step, 2), step - gap, kind, text, url) for number, (kind, text, url) in enumerate(fields)
     )
-    return Strip(max(len(cells) * step - gap, 1.0), cells, label)
+    told = tuple(cell for cell in cells if cell.kind != NOTHING)
+    ground = tuple(cell.x for cell in cells if cell.kind == NOTHING)
+    return Strip(max(len(cells) * step - gap, 1.0), told, label, (ground, step - gap))
 
 
 def heat(count: int, *, most: int) -> str:
     """How hot a day is: `h0` for none, `h1` … `h4` by the logarithm of its share of the hottest."""
     if count <= 0:
-        return "h0"
+        return NOTHING
     share = log1p(count) / log1p(max(most, 4))
     return f"h{min(4, max(1, round(share * 4)))}"
 

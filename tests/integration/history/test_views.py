@@ -102,7 +102,9 @@ def test_the_board_knows_the_quarantine_and_the_days(history: SqlHistory) -> Non
 
     with history.reading() as connection:
         shown = board.board(connection, known(history), since_us=SINCE)
-        past = board.pasts(connection, [shown.rows[0].case_id], since_us=SINCE, now_us=NOW)[shown.rows[0].case_id]
+        past = board.pasts(connection, known(history), [shown.rows[0].case_id], since_us=SINCE, now_us=NOW)[
+            shown.rows[0].case_id
+        ]
 
     assert shown.rows[0].owner == "@mara"
     assert shown.rows[0].entry is not None
