@@ -166,13 +166,13 @@ class _Stream:
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._rest = b""
+        self._rest = memoryview(b"")  # a view, since small reads of large chunks would copy the rest each time
 
     def read(self, size: int) -> bytes:
         parts, missing = [], size
         while missing:
             if not self._rest:
-                self._rest = next(self._chunks, b"")
+                self._rest = memoryview(next(self._chunks, b""))
                 if not self._rest:
                     break
             parts.append(self._rest[:missing])

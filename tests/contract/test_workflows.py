@@ -202,7 +202,7 @@ def test_every_workflow_in_the_documents_would_pass_a_careful_reviewer(tmp_path:
     careful = ("--offline", "--no-config", "--persona", "auditor", "--min-severity", "medium")
     audit = program("zizmor", *careful, *map(str, files))
 
-    assert len(files) == 10
+    assert len(files) == 11
     assert schema[0] == 0, schema[1]
     assert audit[0] == 0, audit[1]
     for file in files:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ("README.md", "docs/security.md", "docs/runners.md")
+DOCUMENTS = ("README.md", "docs/security.md", "docs/runners.md", "docs/images.md")
 A_RELEASE = "0123456789abcdef0123456789abcdef01234567"
 _BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 

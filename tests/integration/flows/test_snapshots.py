@@ -53,7 +53,8 @@ class Shard:
 
     def write(self, migration: str = MIGRATION) -> None:
         self.migration.parent.mkdir(exist_ok=True)
-        self.migration.write_text(migration)
+        # Like no other test's, whose snapshot would be found.
+        self.migration.write_text(f"{migration} -- {self.project}")
 
     @contextmanager
     def up(self, *, makes: bool = True, cache: str = "cache", **settings: Any) -> Iterator[RunningServices]:
