@@ -15,6 +15,7 @@ from ci_itest.containers.engine import Engine
 from ci_itest.errors import EngineError
 
 START_SECONDS = 60.0
+BRIDGE = "ci-itest-bench"  # at most 15 letters
 
 
 @contextmanager
@@ -25,18 +26,30 @@ def own_engine() -> Iterator[Engine]:
     configuration = folder / "daemon.json"
     configuration.write_text("{}")
     command = ["dockerd", "--config-file", str(configuration), "--host", address, "--data-root", str(folder / "data")]
-    command += ["--exec-root", str(folder / "run"), "--pidfile", str(folder / "pid"), "--bridge", "none"]
+    command += ["--exec-root", str(folder / "run"), "--pidfile", str(folder / "pid"), "--bridge", BRIDGE]
     command += ["--iptables=false", "--ip-masq=false", "--log-level", "error"]
-    with (folder / "log").open("w") as log:
+    with _bridge(), (folder / "log").open("w") as log:
         daemon = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            engine = _awaited(address, folder / "log")
+            yield engine
+            engine.close()
+        finally:
+            daemon.terminate()
+            daemon.wait(60)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _bridge() -> Iterator[None]:
+    """A bridge of its own: an engine without one takes docker0 away, which is the machine's engine's."""
+    subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], check=True)
     try:
-        engine = _awaited(address, folder / "log")
-        yield engine
-        engine.close()
+        subprocess.run(["ip", "addr", "add", "10.213.77.1/24", "dev", BRIDGE], check=True)
+        subprocess.run(["ip", "link", "set", BRIDGE, "up"], check=True)
+        yield
     finally:
-        daemon.terminate()
-        daemon.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run(["ip", "link", "delete", BRIDGE], check=False)
 
 
 def _awaited(address: str, log: Path) -> Engine:

@@ -9,6 +9,7 @@ import io
 import json
 import tarfile
 import threading
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -112,6 +113,27 @@ class FaultyRegistry:
         ).encode()
         digest = self._serve(repository, tag, manifest, MANIFEST)
         return MadeImage(repository, digest, tuple(_digest(blob) for blob in (config, *packed)))
+
+    def add_based_on(self, source: str, repository: str, tag: str, *, layer: Mapping[str, bytes]) -> MadeImage:
+        """An image of another registry (`host:port/repository:tag`) with one more layer; it runs as that one does."""
+        host, _, rest = source.partition("/")
+        base, _, reference = rest.rpartition(":")
+        manifest = json.loads(_fetched(host, base, f"manifests/{reference}"))
+        config = json.loads(_fetched(host, base, f"blobs/{manifest['config']['digest']}"))
+        for one in manifest["layers"]:
+            self._blobs[one["digest"]] = _fetched(host, base, f"blobs/{one['digest']}")
+        tar = _layer(layer)
+        packed = gzip.compress(tar, compresslevel=1, mtime=0)
+        config["rootfs"]["diff_ids"].append(_digest(tar))
+        config.pop("history", None)
+        data = json.dumps(config).encode()
+        for blob in (data, packed):
+            self._blobs[_digest(blob)] = blob
+        manifest["config"] |= {"digest": _digest(data), "size": len(data)}
+        media_type = manifest["layers"][-1]["mediaType"]
+        manifest["layers"].append({"mediaType": media_type, "digest": _digest(packed), "size": len(packed)})
+        digest = self._serve(repository, tag, json.dumps(manifest).encode(), MANIFEST)
+        return MadeImage(repository, digest, (_digest(data), *(one["digest"] for one in manifest["layers"])))
 
     def add_index(self, repository: str, tag: str, variants: Mapping[str, str]) -> str:
         """A tag for several platforms; the digest of its index."""
@@ -251,6 +273,12 @@ class _Handler(BaseHTTPRequestHandler):
         if cut_after is not None:
             self.wfile.flush()
             self.close_connection = True
+
+
+def _fetched(host: str, repository: str, path: str) -> bytes:
+    request = urllib.request.Request(f"http://{host}/v2/{repository}/{path}", headers={"Accept": MANIFEST})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return bytes(answer.read())
 
 
 def _layer(files: Mapping[str, bytes]) -> bytes:
