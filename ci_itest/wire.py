@@ -235,6 +235,13 @@ def _refuse_wrong_places(upload: _CheckedUpload) -> None:
         raise DocumentError("This is no upload: something is said of a case that is not there.")
 
 
+TIME_PATTERN = (
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?$"
+)
+"""ISO 8601; a day that its month does not have is still none."""
+
+
 class _Envelope(msgspec.Struct):
     schema: int
     kind: str
@@ -264,9 +271,9 @@ class _CheckedShard(msgspec.Struct):
 class _CheckedUpload(msgspec.Struct):
     """The fields of `Upload` with their bounds."""
 
-    run_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    run_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._-]+$")]
     commit: Annotated[str, msgspec.Meta(max_length=200)]
-    started_at: Annotated[str, msgspec.Meta(max_length=64)]
+    started_at: Annotated[str, msgspec.Meta(max_length=64, pattern=rf"^$|{TIME_PATTERN}")]
     run_attempt: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
     branch: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
     is_trusted: bool = True

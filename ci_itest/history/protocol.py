@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -21,8 +21,8 @@ from ci_itest.model.history import (
     RunTiming,
     ShardAccuracy,
 )
-from ci_itest.model.quarantine import QuarantineEntry
-from ci_itest.wire import to_json
+from ci_itest.model.quarantine import QuarantineEntry, QuarantineMode
+from ci_itest.wire import TIME_PATTERN, to_json
 
 Value = TypeVar("Value")
 
@@ -57,11 +57,48 @@ class FlakyState(msgspec.Struct):
     rest: dict[str, Any]
 
 
+_Moment = Annotated[str, msgspec.Meta(max_length=40, pattern=TIME_PATTERN)]
+_Words = Annotated[str, msgspec.Meta(max_length=2_000)]
+_Whole = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+
+
+class CaseName(msgspec.Struct):
+    """A case as a client names it."""
+
+    suite: _Words
+    file: _Words
+    name: _Words
+
+    @property
+    def case(self) -> CaseId:
+        return CaseId(self.suite, self.file, self.name)
+
+
+class ReceivedEntry(msgspec.Struct):
+    """A `QuarantineEntry` with its bounds."""
+
+    case: CaseName
+    reason: _Words
+    added_at: _Moment
+    expires_at: _Moment
+    mode: QuarantineMode = QuarantineMode.MUTED
+    evidence: _Words = ""
+    owner: _Words = ""
+    issue_url: _Words = ""
+    added_by: _Words = ""
+    renewals: Annotated[int, msgspec.Meta(ge=0, le=32_767)] = 0
+
+    @property
+    def entry(self) -> QuarantineEntry:
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        return QuarantineEntry(**(fields | {"case": self.case.case}))
+
+
 class Renaming(msgspec.Struct):
     """Old and new name."""
 
-    old: CaseId
-    new: CaseId
+    old: CaseName
+    new: CaseName
 
 
 class Rename(msgspec.Struct):
@@ -73,14 +110,14 @@ class Rename(msgspec.Struct):
 class ReleaseOrder(msgspec.Struct):
     """A case to leave quarantine."""
 
-    case: CaseId
-    because: str
+    case: CaseName
+    because: _Words
 
 
 class CasesAsked(msgspec.Struct):
     """Numbers of cases."""
 
-    cases: list[int]
+    cases: Annotated[list[_Whole], msgspec.Meta(max_length=MAX_CASES_ASKED)]
 
 
 class Failures(msgspec.Struct):
@@ -137,9 +174,23 @@ class Done(msgspec.Struct):
 
 
 class ReceivedBypass(msgspec.Struct):
-    """A bypass to keep."""
+    """A `BypassRecord` to keep, with its bounds."""
 
-    bypass: BypassRecord
+    run_id: _Words
+    run_attempt: _Whole
+    pull_request: _Whole
+    commit: _Words
+    branch: _Words
+    actor: _Words
+    rule: _Words
+    label: _Words
+    reason: _Words
+    at: _Moment
+    merged_as: _Words = ""
+
+    @property
+    def record(self) -> BypassRecord:
+        return BypassRecord(**{name: getattr(self, name) for name in self.__struct_fields__})
 
 
 def to_bytes(value: object) -> bytes:
@@ -156,6 +207,10 @@ def from_bytes(data: bytes, of: type[Value]) -> Value:
         return msgspec.json.decode(data, type=of)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HistoryError(f"The service's answer cannot be read: {error}.") from error
+
+
+def case_name(case: CaseId) -> CaseName:
+    return CaseName(case.suite, case.file, case.name)
 
 
 def pack_timings(timings: Iterable[CaseTimings]) -> Timings:

@@ -179,20 +179,22 @@ class RemoteHistory:
         self._change("PUT", "/quarantine", entry)
 
     def release(self, case: CaseId, *, repository: str, because: str, at: str) -> bool:
-        return bool(self._change("POST", "/quarantine/release", protocol.ReleaseOrder(case, because)))
+        return bool(
+            self._change("POST", "/quarantine/release", protocol.ReleaseOrder(protocol.case_name(case), because))
+        )
 
     def rename(self, renames: Iterable[tuple[CaseId, CaseId]], *, repository: str, at: str) -> int:
-        pairs = [protocol.Renaming(old, new) for old, new in renames]
+        pairs = [protocol.Renaming(protocol.case_name(old), protocol.case_name(new)) for old, new in renames]
         return self._change("POST", "/renamed", protocol.Rename(pairs)) if pairs else 0
 
     def renamed(self, *, repository: str) -> tuple[RenamedCase, ...]:
         return self._get("/renamed", protocol.Renamed).renamed
 
     def undo_rename(self, case: CaseId, *, repository: str) -> bool:
-        return bool(self._change("POST", "/renamed/undo", protocol.ReleaseOrder(case, "")))
+        return bool(self._change("POST", "/renamed/undo", protocol.ReleaseOrder(protocol.case_name(case), "")))
 
     def record_bypass(self, bypass: BypassRecord, *, repository: str) -> bool:
-        return bool(self._change("POST", "/bypasses", protocol.ReceivedBypass(bypass)))
+        return bool(self._change("POST", "/bypasses", bypass))
 
     def bypasses(self, limit: int = 100, *, repository: str, main: Collection[str]) -> tuple[AuditedBypass, ...]:
         return self._get("/bypasses", protocol.Bypasses, limit=limit, main=sorted(main)).bypasses

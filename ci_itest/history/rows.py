@@ -45,6 +45,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+class NoTimeError(HistoryError):
+    """What should be a time is none."""
+
+
 def upload_of(run: Run) -> Upload:
     """The run in columns; texts cut to MAX_TEXT, times that are no times as 0."""
     files: dict[tuple[str, str], int] = {}
@@ -267,7 +271,7 @@ def to_epoch(time: str) -> int:
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return (aware - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError) as error:
-        raise HistoryError(f"The history needs a time in ISO 8601, not {time!r}.") from error
+        raise NoTimeError(f"The history needs a time in ISO 8601, not {time!r}.") from error
 
 
 def to_iso(epoch_us: int) -> str:

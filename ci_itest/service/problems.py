@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import HTTPException, Request, Response
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ci_itest.errors import CiItestError, HistoryError
+from ci_itest.history.rows import NoTimeError
 
 
 class Problem(BaseModel):
@@ -52,10 +54,30 @@ def problem(status: int, error: str, *, hint: str = "", headers: dict[str, str] 
     return JSONResponse(Problem(error=error, hint=hint).model_dump(), status_code=status, headers=headers)
 
 
-def of_http_error(error: StarletteHTTPException) -> Response:
+def of_http_error(request: Request, error: StarletteHTTPException) -> Response:
     words = str(error.detail) if isinstance(error, ApiError) else _WORDS.get(error.status_code, str(error.detail))
     hint = error.hint if isinstance(error, ApiError) else ""
-    return problem(error.status_code, words, hint=hint, headers=dict(error.headers or {}))
+    return problem(
+        error.status_code, words, hint=hint, headers={**(error.headers or {}), **_allowed(request, error.status_code)}
+    )
+
+
+def _allowed(request: Request, status: int) -> dict[str, str]:
+    """All methods of the address: the router names those of its first route alone."""
+    if status != 405:
+        return {}
+    return {"Allow": ", ".join(sorted(_methods(request.app.openapi()["paths"], request.url.path)))}
+
+
+def _methods(paths: Mapping[str, Mapping[str, object]], path: str) -> set[str]:
+    asked = path.split("/")
+    for known, methods in paths.items():
+        parts = known.split("/")
+        if len(parts) == len(asked) and all(
+            part == given or part.startswith("{") for part, given in zip(parts, asked, strict=True)
+        ):
+            return {method.upper() for method in methods}
+    return set()
 
 
 def of_misfit(error: RequestValidationError) -> Response:
@@ -67,7 +89,7 @@ def of_misfit(error: RequestValidationError) -> Response:
 async def show_trouble(_request: Request, error: Exception) -> Response:
     """An error of ours that no handler caught."""
     assert isinstance(error, CiItestError)
-    if isinstance(error, HistoryError):
+    if isinstance(error, HistoryError) and not isinstance(error, NoTimeError):
         # Its words may name the database's address.
         return problem(503, "The history cannot be used now.", hint="Try again later.", headers={"Retry-After": "5"})
     return problem(422, error.message, hint=error.hint)

@@ -49,7 +49,7 @@ async def body_of(request: Request, of: type[Value]) -> tuple[Value, bytes]:
 
 def described(of: type, *, status: int = 200, words: str = "Done.") -> dict[int | str, dict[str, Any]]:
     """The answer of a route for its description."""
-    return {status: {"description": words, "content": {"application/json": {"schema": _schema(of)}}}}
+    return {status: {"description": words, "content": {"application/json": {"schema": _without_places(_schema(of))}}}}
 
 
 def taking(of: type) -> dict[str, Any]:
@@ -63,6 +63,14 @@ def _schema(of: type) -> dict[str, Any]:
     resolved = _resolved(schema, shared)
     assert isinstance(resolved, dict)
     return resolved
+
+
+def _without_places(part: Any) -> Any:
+    """Rows as lists of anything: not every reader of descriptions takes a schema for each place in a row."""
+    if isinstance(part, dict):
+        kept = {key: _without_places(value) for key, value in part.items() if key != "prefixItems"}
+        return {**kept, "items": {}} if "prefixItems" in part else kept
+    return [_without_places(value) for value in part] if isinstance(part, list) else part
 
 
 def _resolved(part: Any, shared: dict[str, Any]) -> Any:

@@ -60,10 +60,7 @@ def flaky_state(request: Request, service: Running, caller: Called) -> Response:
 async def failures(request: Request, service: Running, caller: Called) -> Response:
     """Recorded failures of some cases."""
     asked, _ = await body_of(request, protocol.CasesAsked)
-    numbers = [case for case in asked.cases if 0 < case < 2**31]
-    if len(numbers) > protocol.MAX_CASES_ASKED:
-        raise ApiError(422, f"At most {protocol.MAX_CASES_ASKED} cases are asked for at once.")
-    found = await run_in_threadpool(service.history.failures, numbers, repository=caller.tenant.name)
+    found = await run_in_threadpool(service.history.failures, asked.cases, repository=caller.tenant.name)
     return answer(request, protocol.pack_failures(found))
 
 
@@ -100,7 +97,7 @@ async def rename(request: Request, service: Running, caller: Called) -> Response
     """Let cases go on under other names."""
     refuse_pull_requests(caller)
     order, body = await body_of(request, protocol.Rename)
-    pairs = [(pair.old, pair.new) for pair in order.pairs]
+    pairs = [(pair.old.case, pair.new.case) for pair in order.pairs]
 
     def work() -> int:
         use_once(service, caller, doing="rename", body=body)
@@ -122,8 +119,8 @@ async def undo_rename(request: Request, service: Running, caller: Called) -> Res
 
     def work() -> bool:
         use_once(service, caller, doing="undo rename", body=body)
-        is_done = service.history.undo_rename(order.case, repository=caller.tenant.name)
-        details = {"actor": caller.name, "action": "rename-undone", "subject": order.case.node_id}
+        is_done = service.history.undo_rename(order.case.case, repository=caller.tenant.name)
+        details = {"actor": caller.name, "action": "rename-undone", "subject": order.case.case.node_id}
         service.store.audit(caller.tenant, at=service.now(), **details)
         return is_done
 
@@ -155,12 +152,12 @@ async def record_bypass(request: Request, service: Running, caller: Called) -> R
     """Keep that a run went without the suite."""
     received, body = await body_of(request, protocol.ReceivedBypass)
     claims = caller.claims
-    is_own = claims is None or received.bypass.run_id == claims.run_id
+    is_own = claims is None or received.run_id == claims.run_id
 
     def work() -> bool:
         if not is_own:
             refuse_pull_requests(caller)
         use_once(service, caller, doing="bypass", body=body)
-        return service.history.record_bypass(received.bypass, repository=caller.tenant.name)
+        return service.history.record_bypass(received.record, repository=caller.tenant.name)
 
     return answer(request, protocol.Done(int(await run_in_threadpool(work))))

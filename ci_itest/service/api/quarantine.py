@@ -8,20 +8,15 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from ci_itest.errors import HistoryError
 from ci_itest.history import protocol
-from ci_itest.history.rows import to_epoch
-from ci_itest.model.quarantine import QuarantineEntry
 from ci_itest.model.tenant import AuditEntry
 from ci_itest.service.api.answers import answer, body_of, described, taking
 from ci_itest.service.api.flaky import refuse_pull_requests
 from ci_itest.service.callers import Called, use_once
-from ci_itest.service.problems import ApiError, documented
+from ci_itest.service.problems import documented
 from ci_itest.service.state import Running
 
 router = APIRouter(tags=["quarantine"])
-
-_MAX_ENTRY_TEXT = 2_000
 
 
 class Audit(msgspec.Struct):
@@ -41,14 +36,14 @@ def quarantined(request: Request, service: Running, caller: Called) -> Response:
 @router.put(
     "/quarantine",
     responses={**described(protocol.Done), **documented(400, 413, 415)},
-    openapi_extra=taking(QuarantineEntry),
+    openapi_extra=taking(protocol.ReceivedEntry),
     response_model=None,
 )
 async def quarantine(request: Request, service: Running, caller: Called) -> Response:
     """Put a case in quarantine, or change its entry there."""
     refuse_pull_requests(caller)
-    entry, body = await body_of(request, QuarantineEntry)
-    _refuse_unfit(entry)
+    received, body = await body_of(request, protocol.ReceivedEntry)
+    entry = received.entry
 
     def work() -> None:
         use_once(service, caller, doing="quarantine", body=body)
@@ -81,17 +76,17 @@ async def release(request: Request, service: Running, caller: Called) -> Respons
     def work() -> bool:
         use_once(service, caller, doing="release", body=body)
         at = service.now()
-        is_done = service.history.release(order.case, repository=caller.tenant.name, because=order.because, at=at)
+        is_done = service.history.release(order.case.case, repository=caller.tenant.name, because=order.because, at=at)
         if is_done:
             service.store.audit(
                 caller.tenant,
                 at=at,
                 actor=caller.name,
                 action="release",
-                subject=order.case.node_id,
+                subject=order.case.case.node_id,
                 details=order.because,
             )
-            facts = {"case": order.case.node_id, "reason": order.because}
+            facts = {"case": order.case.case.node_id, "reason": order.because}
             service.webhooks.tell(caller.tenant, "quarantine.released", facts)
         return is_done
 
@@ -109,21 +104,3 @@ def audit(
     """Who changed what."""
     entries = service.store.audit_page(caller.tenant, before=before, limit=limit)
     return answer(request, Audit(entries, entries[-1].number if len(entries) == limit else 0))
-
-
-def _refuse_unfit(entry: QuarantineEntry) -> None:
-    try:
-        is_backwards = to_epoch(entry.expires_at) < to_epoch(entry.added_at)
-    except HistoryError as error:
-        raise ApiError(422, error.message) from error
-    if is_backwards:
-        raise ApiError(422, "`expires_at` is before `added_at`.")
-    texts = (entry.reason, entry.evidence, entry.owner, entry.issue_url, entry.added_by, *_names(entry))
-    if any(len(text) > _MAX_ENTRY_TEXT for text in texts):
-        raise ApiError(422, f"A text of the entry has more than {_MAX_ENTRY_TEXT} characters.")
-    if not 0 <= entry.renewals <= 32_767:
-        raise ApiError(422, "`renewals` is no such number.")
-
-
-def _names(entry: QuarantineEntry) -> tuple[str, str, str]:
-    return entry.case.suite, entry.case.file, entry.case.name

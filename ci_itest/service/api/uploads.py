@@ -63,9 +63,9 @@ def _refuse_too_many(service: Service, caller: Caller) -> None:
 def _keep(service: Service, caller: Caller, body: bytes, *, run_id: str, attempt: int, part: str) -> Taken:
     upload = _upload(caller, body)
     if (upload.run_id, upload.run_attempt) != (run_id, attempt):
-        raise ApiError(422, "The document is about another run than the address.")
+        raise ApiError(409, "The document is about another run than the address.")
     if part and [f"{shard.suite}/{shard.index}" for shard in upload.shards] != [part]:
-        raise ApiError(422, "The document is not about the one shard that the address names.")
+        raise ApiError(409, "The document is not about the one shard that the address names.")
     use_once(service, caller, doing=f"upload {run_id} {attempt} {part}", body=body)
     digest = hashlib.sha256(body).digest()
     taken = service.store.take(caller.tenant, upload, part=part, digest=digest, at=service.now())

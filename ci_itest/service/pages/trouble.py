@@ -24,7 +24,7 @@ async def show_refusal(request: Request, error: Exception) -> Response:
     """The page of an HTTPException; for programs its JSON."""
     assert isinstance(error, StarletteHTTPException)
     if _is_for_programs(request):
-        return problems.of_http_error(error)
+        return problems.of_http_error(request, error)
     words = str(error.detail) if isinstance(error, HTTPException) else ""
     return _page(request, error.status_code, words)
 
