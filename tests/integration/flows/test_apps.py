@@ -290,10 +290,11 @@ def test_an_app_that_ends_during_the_tests_is_noted(tmp_path: Path) -> None:
 
 def test_a_failed_case_has_what_the_app_said_meanwhile_and_no_secret(tmp_path: Path) -> None:
     asks = """
-        import os, urllib.error, urllib.request
+        import os, time, urllib.request
 
         def test_first():
             urllib.request.urlopen(os.environ["X_URL"] + "/of-the-first", timeout=5).read()
+            time.sleep(0.3)
 
         def test_second():
             urllib.request.urlopen(os.environ["X_URL"] + "/sesame-open", timeout=5).read()
