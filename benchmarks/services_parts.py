@@ -19,11 +19,11 @@ services:
     image: postgres:15
     environment: { POSTGRES_PASSWORD: test }
     ports: ["5432"]
-    healthcheck: { test: [CMD, pg_isready, -h, 127.0.0.1, -U, postgres], interval: 1s }
+    healthcheck: { test: [CMD, pg_isready, -h, 127.0.0.1, -U, postgres], interval: 1s, retries: 60 }
   redis:
     image: redis:7
     ports: ["6379"]
-    healthcheck: { test: [CMD, redis-cli, ping], interval: 1s }
+    healthcheck: { test: [CMD, redis-cli, ping], interval: 1s, retries: 60 }
 """
 
 OURS = """

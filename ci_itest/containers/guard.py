@@ -16,23 +16,22 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
+from ci_itest.containers.bare_engine import BareEngine
+from ci_itest.containers.engine import Engine, engine_address
+from ci_itest.containers.leftovers import Remover, remove_labelled
 from ci_itest.containers.owner import started_at
 from ci_itest.errors import CiItestError
 from ci_itest.process import detached
-
-if TYPE_CHECKING:
-    from ci_itest.containers.engine import Engine
 
 _NOT_HANDED_ON = ("RUNNER_TRACKING_ID",)
 """The GitHub runner ends every process that bears it when the job ends."""
 
 _PROGRAM = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from ci_itest.containers.guard import main; main()"
-_IDLE_SECONDS = 1.0  # after these it loads what it will need, which would be in the way of a start before
+_SOCKET = "unix://"
 _GRACE_SECONDS = 0.3  # between SIGTERM and SIGKILL for our children
-_LOOK_SECONDS = 0.15
-_QUIET_LOOKS = 4  # what was being created when we died may appear late
+_LOOK_SECONDS = 0.1
+_QUIET_LOOKS = 6  # what was being created when we died may appear late
 _LONGEST_SECONDS = 30.0
 
 
@@ -118,10 +117,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     held = Held()
-    engine = _listen(held, parent=int(sys.argv[2]))
+    _listen(held, parent=int(sys.argv[2]))
     end_groups(held.groups)
     if held.selectors:
-        _remove_all(held.selectors, engine or _engine())
+        _remove_all(held.selectors)
 
 
 def end_groups(groups: Mapping[int, str]) -> None:
@@ -148,27 +147,18 @@ def _signalled(group: int, number: int) -> bool:
     return True
 
 
-def _listen(held: Held, *, parent: int) -> Engine | None:
-    """Note every line until the pipe or the parent ends; the engine, once there was time to reach it."""
-    engine: Engine | None = None
-    is_loaded = False
+def _listen(held: Held, *, parent: int) -> None:
+    """Note every line until the pipe or the parent ends."""
     watched = [0, *_ends_of(parent)]
     rest = b""
-    while True:
-        ready = select.select(watched, [], [], None if is_loaded else _IDLE_SECONDS)[0]
-        if not ready:
-            # After a death every tenth of a second counts: what takes long is done while nothing happens.
-            is_loaded = bool(held.selectors)
-            engine = _engine() if is_loaded else None
-        elif 0 in ready:
-            chunk = os.read(0, 65536)
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                held.note(line.decode())
-            if not chunk:
-                return engine
-        else:
-            return engine  # the parent is gone, though something it started may hold the pipe
+    while 0 in select.select(watched, [], [])[0]:
+        chunk = os.read(0, 65536)
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            held.note(line.decode())
+        if not chunk:
+            return
+    # The parent is gone, though something it started may hold the pipe.
 
 
 def _ends_of(parent: int) -> list[int]:
@@ -179,22 +169,20 @@ def _ends_of(parent: int) -> list[int]:
         return []
 
 
-def _engine() -> Engine | None:
-    from ci_itest.containers.engine import Engine
+def _engine() -> Remover:
+    """The engine of our environment; EngineError when it does not answer."""
+    address = engine_address(os.environ)
+    if address.startswith(_SOCKET):
+        return BareEngine(address.removeprefix(_SOCKET))
+    return Engine.connect(os.environ)
 
-    try:
-        return Engine.connect(os.environ)
-    except CiItestError:
-        return None
 
-
-def _remove_all(selectors: Iterable[str], engine: Engine | None) -> None:
-    from ci_itest.containers.leftovers import remove_labelled
-
+def _remove_all(selectors: Iterable[str]) -> None:
     until = time.monotonic() + _LONGEST_SECONDS
     quiet = 0
-    while engine is not None and quiet < _QUIET_LOOKS and time.monotonic() < until:
+    while quiet < _QUIET_LOOKS and time.monotonic() < until:
         try:
+            engine = _engine()
             found = sum(remove_labelled(engine, selector) for selector in selectors)
         except CiItestError:
             found = 1  # the engine did not answer: once more

@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from ci_itest.containers.engine import Engine, Held
 from ci_itest.containers.owner import PID_LABEL, Owner, is_alive
 from ci_itest.errors import EngineError
 
 _AT_ONCE = 8
+
+
+class Remover(Protocol):
+    """What a removal asks of an engine."""
+
+    def containers(self, labels: Sequence[str]) -> tuple[Held, ...]: ...
+    def networks(self, labels: Sequence[str]) -> tuple[Held, ...]: ...
+    def volumes(self, labels: Sequence[str]) -> tuple[Held, ...]: ...
+    def remove_container(self, container: str) -> None: ...
+    def remove_network(self, network: str) -> None: ...
+    def remove_volume(self, volume: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +62,7 @@ def sweep(engine: Engine, *, is_alive: Callable[[Owner], bool] | None = None) ->
     )
 
 
-def remove_labelled(engine: Engine, selector: str) -> int:
+def remove_labelled(engine: Remover, selector: str) -> int:
     """Remove all that carries a label; how much of it there was, removed or not.
 
     Raises:
