@@ -16,6 +16,7 @@ from ci_itest.errors import CiItestError, ExitCode
 COMMANDS = {
     "init": "Look at the repository; write ci-itest.toml and a workflow.",
     "doctor": "Say whether everything a run needs is there.",
+    "new": "Write the first draft of a test, in the style of the suite.",
     "run": "Plan, run every shard on this machine, merge and report.",
     "plan": "Divide the suite over shards and write plan.json.",
     "run-shard": "Run one shard of a plan and leave its bundle.",
