@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from ci_itest.process import output_of
-from ci_itest.pytest_plugin import plugin
 from tests.helpers.fixtures import pytest_in, suite
 from tests.helpers.suites import suite_environment
 
@@ -114,7 +113,7 @@ def test_the_fixtures_are_listed_with_what_they_give(tmp_path: Path) -> None:
 def test_a_shard_of_another_version_is_refused(tmp_path: Path) -> None:
     root = suite(tmp_path, {"tests/test_it.py": "def test_it(): pass\n"})
 
-    ran = pytest_in(root, **{plugin.VERSION_VARIABLE: "0.0.1"})
+    ran = pytest_in(root, CI_ITEST_VERSION="0.0.1")
 
     assert ran.code == 2
     assert "The shard is run by ci-itest 0.0.1" in ran.output
