@@ -56,9 +56,16 @@ COMPOSE = {
             "image": "postgres:15",
             "environment": {"POSTGRES_PASSWORD": "x"},
             "ports": ["127.0.0.1::5432"],
-            "healthcheck": {"test": ["CMD", "pg_isready", "-h", "127.0.0.1", "-U", "postgres"], "interval": "1s"},
+            "healthcheck": {
+                "test": ["CMD", "pg_isready", "-h", "127.0.0.1", "-U", "postgres"],
+                "interval": "1s",
+                "retries": 120,
+            },
         },
-        "cache": {"image": "redis:7", "healthcheck": {"test": ["CMD", "redis-cli", "ping"], "interval": "1s"}},
+        "cache": {
+            "image": "redis:7",
+            "healthcheck": {"test": ["CMD", "redis-cli", "ping"], "interval": "1s", "retries": 120},
+        },
     }
 }
 

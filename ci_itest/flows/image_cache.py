@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ci_itest.containers.engine import Engine
     from ci_itest.containers.supply import Supply
 
+_GRACE_SECONDS = 600.0
+
 KEY = "ci-itest-images"
 """How every key begins; the pruning of CI's caches goes by it."""
 
@@ -83,11 +85,15 @@ def snapshot_supply(wishes: ImageWishes, supply: Supply, *, engine: Engine, mirr
     return Supply(engine, mirror=mirror, pins=wishes.pins, store=BlobStore(wishes.snapshots))
 
 
-def tidy(wishes: ImageWishes, supply: Supply) -> Pruned | None:
-    """Prune the cache after use; None where nothing was written to it."""
-    if supply.store is None or not supply.store.folder.is_dir():
+def tidy(wishes: ImageWishes, supply: Supply | None) -> Pruned | None:
+    """Prune a supply's folder after use; None where nothing was written to it."""
+    if supply is None or supply.store is None or not supply.store.folder.is_dir():
         return None
-    return prune(supply.store, budget_bytes=wishes.budget_bytes, only=supply.names if wishes.only_used else None)
+    only = supply.names if wishes.only_used and wishes.folder == supply.store.folder else None
+    # A folder of one job is its own; any other one is shared with other shards on the machine.
+    return prune(
+        supply.store, budget_bytes=wishes.budget_bytes, only=only, grace_seconds=_GRACE_SECONDS if only is None else 0.0
+    )
 
 
 def image_set(settings: SuiteSettings, plan: Plan, *, suite: str, index: int) -> frozenset[str]:

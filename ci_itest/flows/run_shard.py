@@ -390,6 +390,8 @@ class _Run:
             yield preparation
         finally:
             preparation.close()
+            if own is not supply:
+                tidy(job.images, own)
 
     def _prepare(self, environment: Mapping[str, str], services: RunningServices | None) -> None:
         if not self._job.settings.prepare:

@@ -49,11 +49,14 @@ def usage(store: BlobStore) -> tuple[Usage, ...]:
     return tuple(rows)
 
 
-def prune(store: BlobStore, *, budget_bytes: int, only: Collection[str] | None = None) -> Pruned:
+def prune(
+    store: BlobStore, *, budget_bytes: int, only: Collection[str] | None = None, grace_seconds: float = 0.0
+) -> Pruned:
     """Remove names, the longest unused first, until the rest fits; then every blob that no name leads to.
 
     Args:
         only: The only names to keep; None for all that fit.
+        grace_seconds: Blobs younger than this stay: another process may be about to name them.
     """
     sizes = store.blobs()
     before = sum(sizes.values())
@@ -69,7 +72,8 @@ def prune(store: BlobStore, *, budget_bytes: int, only: Collection[str] | None =
             store.forget(kept.name)
             gone.append(kept.name)
     for digest in sizes.keys() - wanted:
-        store.remove(digest)
+        if store.age_seconds(digest) >= grace_seconds:
+            store.remove(digest)
     store.clear_abandoned()
     left = sum(store.blobs().values())
     return Pruned(tuple(gone), max(0, before - left), left)

@@ -114,6 +114,13 @@ class BlobStore:
         except OSError:
             return 0
 
+    def age_seconds(self, digest: str) -> float:
+        """Since a blob was written; 0 when it is not there."""
+        try:
+            return max(0.0, time.time() - self._place(digest).stat().st_mtime)
+        except OSError:
+            return 0.0
+
     @contextlib.contextmanager
     def writing(self, digest: str) -> Iterator[Hashing]:
         """A file to write a blob to, which comes under its name when the block ends well.

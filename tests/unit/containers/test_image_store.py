@@ -160,6 +160,18 @@ def test_blobs_that_no_name_leads_to_are_pruned(tmp_path: Path) -> None:
     assert pruned.freed_bytes == len(b"left over from an image that was moved")
 
 
+def test_a_blob_that_another_process_is_about_to_name_stays(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    young, old = store.put(b"just written"), store.put(b"left over")
+    path = store.path(old)
+    assert path is not None
+    os.utime(path, (path.stat().st_mtime - 700,) * 2)
+
+    prune(store, budget_bytes=10_000, grace_seconds=600.0)
+
+    assert store.blobs().keys() == {young}
+
+
 def test_only_named_images_are_kept_when_asked(tmp_path: Path) -> None:
     store = store_at(tmp_path)
     image(store, "one", at=1.0, layers=[b"a" * 100])
