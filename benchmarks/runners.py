@@ -1,0 +1,252 @@
+"""Test runners: balance of shards beside the runners' own division, overhead of the adapters, ids, `ci-itest init`.
+
+Suites of files that wait for known times are made here and run through the command line. The runners' own `--shard` is
+asked which files it would give to whom, and judged by the seconds of the same run, so that the load of the machine
+does not count. `--rounds` sets how often ids are compared (20), `--quick` a few of everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.table import Row, show
+from ci_itest.model.run import Run
+from ci_itest.wire import read_document
+from tests.helpers.runner_samples import SAMPLES, variables
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+SHARDS = 4
+FILES = 40
+HISTORY = "[history]\nstore = 'history.sqlite'\n"
+SHUFFLES = {
+    "vitest": '["--sequence.shuffle"]',
+    "jest": '["--randomize"]',
+    "go": '["-shuffle=on"]',
+    "phpunit": '["--order-by=random"]',
+}
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A runner's suite of files that wait.
+
+    Attributes:
+        file: Name of a file, from its number.
+        text: Of a file that waits so many milliseconds.
+        bare: Command of the runner alone.
+        own: Command that lists the files of the runner's own shard, from its index; None where it has no shards.
+        node_modules: The example that has the runner.
+    """
+
+    settings: str
+    file: Callable[[int], str]
+    text: Callable[[int], str]
+    bare: tuple[str, ...]
+    own: Callable[[int], tuple[str, ...]] | None = None
+    node_modules: str = ""
+    others: tuple[tuple[str, str], ...] = ()
+
+
+def _javascript(head: str = "") -> Callable[[int], str]:
+    return lambda milliseconds: f"{head}test('waits', () => new Promise((done) => setTimeout(done, {milliseconds})));\n"
+
+
+WAITING = {
+    "vitest": Waiting(
+        'runner = "vitest"\n',
+        lambda number: f"tests/wait-{number}.test.js",
+        _javascript(),
+        ("node_modules/.bin/vitest", "run", "--maxWorkers=1"),
+        lambda index: ("node_modules/.bin/vitest", "list", "--filesOnly", f"--shard={index}/{SHARDS}"),
+        "node",
+        (("vitest.config.mjs", "export default { test: { globals: true } };\n"),),
+    ),
+    "jest": Waiting(
+        'runner = "jest"\n',
+        lambda number: f"tests/wait-{number}.test.js",
+        _javascript(),
+        ("node_modules/.bin/jest", "--runInBand", "--ci"),
+        lambda index: ("node_modules/.bin/jest", "--listTests", f"--shard={index}/{SHARDS}"),
+        "node",
+    ),
+    "playwright": Waiting(
+        'runner = "playwright"\n',
+        lambda number: f"tests/wait-{number}.spec.js",
+        _javascript('const { test } = require("@playwright/test");\n'),
+        ("node_modules/.bin/playwright", "test", "--workers=1", "--reporter=line"),
+        lambda index: ("node_modules/.bin/playwright", "test", "--list", f"--shard={index}/{SHARDS}"),
+        "playwright",
+        (("playwright.config.js", 'module.exports = { testDir: "tests" };\n'),),
+    ),
+    "phpunit": Waiting(
+        'runner = "phpunit"\n',
+        lambda number: f"tests/Wait{number}Test.php",
+        lambda milliseconds: (
+            "<?php\nfinal class WaitTest extends PHPUnit\\Framework\\TestCase {\n"
+            f"    public function testWaits() {{ usleep({milliseconds}000); $this->assertTrue(true); }}\n}}\n"
+        ),
+        ("phpunit", "--no-coverage", "tests"),
+    ),
+}
+
+
+def waiting(name: str, root: Path, *, count: int) -> Path:
+    """The suite in a folder; the times are as uneven as those of real suites, and always the same."""
+    kind, dice = WAITING[name], random.Random(7)
+    for number in range(count):
+        milliseconds = min(4_000, max(20, round(dice.lognormvariate(5.5, 0.9))))
+        file = root / kind.file(number)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = kind.text(milliseconds)
+        file.write_text(text.replace("WaitTest", f"Wait{number}Test"))
+    for other, text in kind.others:
+        (root / other).write_text(text)
+    (root / "package.json").write_text('{"name": "waiting", "private": true}')
+    if kind.node_modules:
+        (root / "node_modules").symlink_to(EXAMPLES / kind.node_modules / "node_modules")
+    (root / "ci-itest.toml").write_text(f"{kind.settings}workers = 1\nretries = 0\nboot = 0\n{HISTORY}")
+    return root
+
+
+def ci_itest(*arguments: str, root: Path, **more: str) -> tuple[int, str]:
+    command = [sys.executable, "-I", "-m", "ci_itest", *arguments]
+    done = subprocess.run(command, cwd=root, env={**os.environ, **more}, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def run_of(root: Path) -> Run:
+    return read_document(root / ".ci-itest/latest/report/run.json", Run)
+
+
+def balance(name: str, root: Path) -> Row:
+    """Slowest shard over the mean, in the seconds that the second run measured."""
+    for _ in range(2):
+        code, output = ci_itest("run", "--set", f"shards={SHARDS}", root=root)
+        if code != 0:
+            raise SystemExit(output)
+    run = run_of(root)
+    seconds: dict[str, float] = defaultdict(float)
+    shard: dict[str, int] = {}
+    for case in run.cases:
+        seconds[case.case.file] += case.seconds
+        shard[case.case.file] = case.shard
+    ours = _ratio(seconds, shard)
+    own = WAITING[name].own
+    peers = ""
+    if own is not None:
+        theirs = {file: index for index in range(1, SHARDS + 1) for file in _listed(own(index), root, seconds)}
+        peers = f"{name} --shard: {_ratio(seconds, theirs):.2f}"
+    figure = f"balance of {SHARDS} shards, second run, {name}, {len(seconds)} files: slowest / mean"
+    return Row(figure, f"{ours:.2f}", "≤ 1.1", ours <= 1.1, peers)
+
+
+def _ratio(seconds: Mapping[str, float], shard: Mapping[str, int]) -> float:
+    loads: dict[int, float] = dict.fromkeys(range(1, SHARDS + 1), 0.0)
+    for file, value in seconds.items():
+        loads[shard[file]] += value
+    return max(loads.values()) / (sum(loads.values()) / SHARDS)
+
+
+def _listed(command: Sequence[str], root: Path, files: Iterable[str]) -> list[str]:
+    """The files that a runner's listing names: paths, or `file:line:column` behind a mark."""
+    listing = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    names = {Path(word).name for word in listing.replace(":", " ").split()}
+    return [file for file in files if Path(file).name in names]
+
+
+def overhead(name: str, root: Path, *, rounds: int) -> Row:
+    """Seconds of the shard's tests, from launch to the journal, beside those of the bare runner; the best of each."""
+    ours, bare = [], []
+    ci_itest("plan", "--shards", "1", root=root)
+    for _ in range(rounds):
+        start = time.monotonic()
+        subprocess.run(WAITING[name].bare, cwd=root, capture_output=True, check=True)
+        bare.append(time.monotonic() - start)
+        bundle = root / "bundle"
+        shutil.rmtree(bundle, ignore_errors=True)
+        ci_itest("run-shard", "--shard", "1", "--bundle", str(bundle), root=root)
+        phases = json.loads((bundle / "shard.json").read_text())["phases"]
+        ours.append(next(phase["seconds"] for phase in phases if phase["name"] == "tests"))
+    more = min(ours) - min(bare)
+    share = more / min(bare)
+    value = f"{more:+.2f} s ({share:+.1%})"
+    return Row(
+        f"overhead over the bare runner, {name}, best of {rounds}",
+        value,
+        "≤ 2 % or 0.3 s",
+        more <= max(0.3, 0.02 * min(bare)),
+    )
+
+
+def stable_ids(name: str, root: Path, *, rounds: int) -> Row:
+    """Whether every run, in every division and order, has the very same cases."""
+    sample = SAMPLES[name]
+    sample.write(root)
+    wanted, same = set(sample.verdicts), 0
+    for number in range(rounds):
+        shuffle = ("--set", f"arguments={','.join(json.loads(SHUFFLES[name]))}") if name in SHUFFLES else ()
+        options = ("--set", f"shards={number % 3 + 1}", "--set", "history.store=history.sqlite")
+        ci_itest("run", *options, *shuffle, root=root, **variables(root))
+        same += {case.case.node_id for case in run_of(root).cases} == wanted
+    how = "shuffled" if name in SHUFFLES else "in its order"
+    figure = f"runs with the same ids, {name}, 3 shard counts, {how}"
+    return Row(figure, f"{same} of {rounds}", "100 %", same == rounds)
+
+
+def init_runs(example: str, folder: Path) -> Row:
+    """The example without its settings, looked at and run; Docker and its images must be there."""
+    left_out = shutil.ignore_patterns("node_modules", ".venv", ".ci-itest", "ci-itest*.toml")
+    for name in dict.fromkeys((example, *(["node"] if example == "playwright" else []))):
+        shutil.copytree(EXAMPLES / name, folder / name, ignore=left_out)
+        for installed in ("node_modules", ".venv"):
+            if (EXAMPLES / name / installed).is_dir():
+                (folder / name / installed).symlink_to(EXAMPLES / name / installed)
+    root = folder / example
+    code, output = ci_itest("init", "--yes", "--no-workflow", root=root)
+    if code == 0:
+        mirror = os.environ.get("CI_ITEST_REGISTRY_MIRROR", "")
+        code, output = ci_itest("run", root=root, CI_ITEST_IMAGES_MIRROR=mirror)
+    last = output.strip().splitlines()[-2] if code else ""
+    return Row(
+        f"`ci-itest init` on examples/{example}, then a run",
+        "green" if code == 0 else f"code {code} {last[:60]}",
+        "green",
+        code == 0,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, default=20)
+    options = parser.parse_args()
+    rounds = 3 if options.quick else options.rounds
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="ci-itest-runners-") as text:
+        folder = Path(text)
+        for name in WAITING:
+            root = waiting(name, folder / f"wait-{name}", count=FILES)
+            rows.append(balance(name, root))
+            rows.append(overhead(name, root, rounds=2 if options.quick else 5))
+        rows += [stable_ids(name, folder / f"ids-{name}", rounds=rounds) for name in SAMPLES]
+        for example in ("php",) if options.quick else ("node", "playwright", "go", "php", "shop"):
+            place = folder / f"init-{example}"
+            place.mkdir()
+            rows.append(init_runs(example, place))
+    show("runners", rows)
+
+
+if __name__ == "__main__":
+    main()
