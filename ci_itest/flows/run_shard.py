@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ci_itest
 from ci_itest import __version__
 from ci_itest.config.templates import names_in
 from ci_itest.containers.guard import guarding
@@ -54,6 +55,10 @@ if TYPE_CHECKING:
     from ci_itest.containers.supply import Supply
 
 OWN_PREFIX = "CI_ITEST_"
+RESET_VARIABLE = "CI_ITEST_RESET_SQL"
+"""Names, for prepare and tests in any language, the file that installs the reset of a PostgreSQL database."""
+
+RESET_SQL = Path(ci_itest.__file__).parent / "pytest_plugin" / "databases" / "postgres_reset.sql"
 HASH_SEED = "PYTHONHASHSEED"
 
 Report = Callable[[Step], None]
@@ -377,7 +382,7 @@ class _Run:
         """What prepare and tests see: the job's own environment, and `[environment]` as far as it is known."""
         filled = apps.environment()
         self._mask = masker(secrets_of({**self._request.environment, **filled}))
-        return {**self._request.environment, **filled}
+        return {RESET_VARIABLE: str(RESET_SQL), **self._request.environment, **filled}
 
     @contextlib.contextmanager
     def _preparing(self, specs: Sequence[ServiceSpec], supply: Supply, engine: Engine) -> Iterator[Preparation]:

@@ -1,5 +1,6 @@
 "use strict";
 
+const fs = require("node:fs");
 const { Client } = require("pg");
 
 const SCHEMA = `
@@ -21,6 +22,9 @@ async function migrate() {
   await client.connect();
   const { rows } = await client.query("SELECT to_regclass('products') AS found");
   if (!rows[0].found) await client.query(SCHEMA);
+  // In a shard: triggers that mark the tables which a test writes to, for `SELECT ci_itest.reset()` after it.
+  const reset = process.env.CI_ITEST_RESET_SQL;
+  if (reset) await client.query(`${fs.readFileSync(reset, "utf8")}; SELECT ci_itest.install()`);
   await client.end();
 }
 

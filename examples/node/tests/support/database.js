@@ -41,7 +41,9 @@ async function rolledBack(pool, work) {
 
 /** Empty what the tests wrote, and fill up the shelves again: for tests of code that commits. */
 async function cleaned(pool) {
-  await pool.query(`TRUNCATE accounts, orders RESTART IDENTITY CASCADE;
+  // In a shard only the tables that were written to are emptied and filled again, in about a millisecond.
+  if (process.env.CI_ITEST_RESET_SQL) return pool.query("SELECT ci_itest.reset()");
+  return pool.query(`TRUNCATE accounts, orders RESTART IDENTITY CASCADE;
     UPDATE products SET stock = CASE sku WHEN 'B-1' THEN 5 WHEN 'B-2' THEN 0 ELSE 100 END`);
 }
 
