@@ -37,6 +37,8 @@ PULLING, STARTING, READY, FAILED = "pulling", "starting", "ready", "failed"
 Ensure = Callable[[str, Callable[[str], None]], str]
 """Gets an image onto the engine, telling how far it is; the name to start it by."""
 
+_LOST = "was lost"
+
 _Outcome = TypeVar("_Outcome")
 
 
@@ -145,6 +147,10 @@ class RunningServices:
         """Services that have ended since they were ready: "redis exited with exit code 1 at 12:03:04 UTC"."""
         return tuple(words for name in self._containers if name not in self._finished and (words := self._death(name)))
 
+    def lost(self) -> tuple[str, ...]:
+        """Services of which the engine tells nothing any more: "redis was lost: Cannot look at a container: …"."""
+        return tuple(words for words in self.dead() if _LOST in words)
+
     def log_tail(self, name: str, *, lines: int = LOG_LINES) -> str:
         """The last lines of a service's log, masked."""
         return self._mask("\n".join(self._engine.log_lines(self._containers[name], tail=lines)))
@@ -157,7 +163,7 @@ class RunningServices:
         try:
             state = self._engine.state(self._containers[name])
         except EngineError as error:
-            return f"{name} was lost: {error.message.removesuffix('.')}"
+            return f"{name} {_LOST}: {error.message.removesuffix('.')}"
         return "" if state.is_running else f"{name} exited {exit_words(state)}{_time_words(state)}"
 
 

@@ -249,7 +249,7 @@ class _Run:
                     with self._phase("tests"):
                         tested = self._tests(environment)
                     self._try_fixes(tested, environment)
-                    return tested
+                    return _unless_lost(tested, services)
                 finally:
                     # Also when they were cancelled: a dead service may be why somebody gave up waiting.
                     self._note_deaths([*(services.dead() if services else ()), *here.dead()])
@@ -644,6 +644,17 @@ def _service_times(endpoints: Mapping[str, Endpoint], asked_for: Mapping[str, fl
         )
         for endpoint in endpoints.values()
     )
+
+
+def _unless_lost(tested: Tested, services: RunningServices | None) -> Tested:
+    """How the tests ended; tests that failed beside an engine that stopped tell nothing of the code."""
+    if services is None or tested.exit_code == 0 or tested.stop_reason is not StopReason.NONE:
+        return tested
+    lost = services.lost()
+    if not lost:
+        return tested
+    words = f"The Docker engine was lost while the tests ran: {'; '.join(lost)}."
+    return replace(tested, stop_reason=StopReason.SERVICES, message=words)
 
 
 def _has_failed(result: ShardResult) -> bool:

@@ -382,6 +382,13 @@ def test_a_service_has_the_processor_and_memory_it_is_given(up: Up, engine: Engi
     assert limits == f"500000000 {64 << 20}"
 
 
+def test_a_value_with_lines_and_quotes_reaches_the_service_as_it_is(up: Up) -> None:
+    value = "one\ntwo 'three' \"four\" $HOME \\ {brace}"
+
+    with up(cache=redis(environment={"VALUE": value})) as services:
+        assert services.exec("cache", ["sh", "-c", 'printf %s "$VALUE"']).output == value
+
+
 def test_a_service_that_takes_more_memory_than_it_has_is_said_to_have(up: Up) -> None:
     greedy = dying("tail -c 200m /dev/zero | tail", memory=Size.parse("16m"))
 
