@@ -122,6 +122,9 @@
   }
 
   function ready() {
+    // On a phone the tabs scroll: the one that is open shall be seen.
+    const tabs = document.querySelector(".tabs"), open = document.querySelector(".tabs [aria-current]");
+    if (open) tabs.scrollLeft = open.offsetLeft - (tabs.clientWidth - open.offsetWidth) / 2;
     drawAll();
     addCopying(document);
   }
