@@ -24,6 +24,8 @@ from tests.helpers.suites import ci_itest, ci_itest_command, suite_environment, 
 
 pytestmark = pytest.mark.docker
 
+BRIDGE = f"ci{os.getpid()}lost"
+
 SETTINGS = """
 shards = 1
 workers = 1
@@ -62,8 +64,8 @@ class SecondEngine:
 
 @pytest.fixture
 def second_engine(docker_engine: None, registry_mirror: str, tmp_path: Path) -> Iterator[SecondEngine]:
-    if os.geteuid() != 0 or shutil.which("dockerd") is None:
-        skip_or_fail("A second engine takes root and dockerd")
+    if os.geteuid() != 0 or shutil.which("dockerd") is None or shutil.which("ip") is None:
+        skip_or_fail("A second engine takes root, dockerd and ip")
     with started_engine(tmp_path) as second:
         first, archive = Engine.connect(os.environ), tmp_path / "redis.tar"
         ensure_image("redis:7", engine=first, mirror=registry_mirror, note=lambda _words: None)
@@ -81,13 +83,34 @@ def second_engine(docker_engine: None, registry_mirror: str, tmp_path: Path) -> 
 def started_engine(folder: Path) -> Iterator[SecondEngine]:
     """It touches neither firewall nor bridge of the machine, and has addresses apart from the first one's."""
     host, lines = f"unix://{folder}/sock", list[str]()
-    apart = ("--iptables=false", "--ip6tables=false", "--bridge", "none")
+    # A bridge of its own: told to have none, a daemon deletes docker0, which is the first one's.
+    apart = ("--iptables=false", "--ip6tables=false", "--bridge", BRIDGE)
     places = ("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid")
     pool = ("--default-address-pool", "base=10.213.0.0/16,size=24")
     command = ["dockerd", "--host", host, *places, *apart, *pool]
-    with process.started(command, directory=folder, environment=os.environ, line=lines.append) as child:
+    with (
+        bridge(),
+        process.started(command, directory=folder, environment=os.environ, line=lines.append) as child,
+    ):
         wait_until(lambda: _answer(host), within_seconds=60)
         yield SecondEngine(child, host)
+
+
+@contextmanager
+def bridge() -> Iterator[None]:
+    before = sorted(path.name for path in Path("/sys/class/net").glob("docker*"))
+    ip("link", "add", "name", BRIDGE, "type", "bridge")
+    try:
+        ip("address", "add", "10.214.0.1/24", "dev", BRIDGE)
+        yield
+    finally:
+        ip("link", "delete", BRIDGE)
+    assert sorted(path.name for path in Path("/sys/class/net").glob("docker*")) == before
+
+
+def ip(*arguments: str) -> None:
+    code, output = process.output_of(["ip", *arguments], directory=Path("/"), environment=os.environ)
+    assert code == 0, output
 
 
 def _answer(host: str) -> str:
