@@ -111,12 +111,12 @@ def _versions() -> str:
 
 def main() -> None:
     """Entry point: never returns, ends the process with one of `ExitCode`."""
+    _stop_on_first_signal()
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run a command line and say its exit code; errors a user can put right are shown without a traceback."""
-    _stop_on_first_signal()
     try:
         result = group.main(args=arguments, prog_name="ci-itest", standalone_mode=False)
     except CiItestError as error:
