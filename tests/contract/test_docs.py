@@ -55,6 +55,14 @@ def test_settings_in_the_documentation_are_taken(place: str, tmp_path: Path) -> 
     read_config(tmp_path, environment={})
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_links_to_in_the_repository_is_there(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.S | re.M))
+    inside = [link for link in links if "://" not in link]
+
+    assert [link for link in inside if not (page.parent / link).exists()] == []
+
+
 def commands() -> Iterator[tuple[str, list[str]]]:
     """Every command line of ours in a block of shell or a workflow, with where it stands."""
     for place, text in SHELL.items():
