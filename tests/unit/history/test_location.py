@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ci_itest.errors import SettingsError
-from ci_itest.history.location import history_path
+from ci_itest.history.location import history_path, is_service
 
 ROOT = Path("/checkout")
 
@@ -69,8 +69,9 @@ def test_a_path_is_used_as_it_is(store: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("store", ["https://reports.example", "HTTP://reports.example"])
-def test_a_url_needs_a_reporting_service(store: str) -> None:
-    with pytest.raises(SettingsError, match="needs a reporting service; not in this version"):
+def test_the_address_of_a_reporting_service_is_no_file(store: str) -> None:
+    assert is_service(store)
+    with pytest.raises(SettingsError, match="is the address of a reporting service, not a file"):
         path(store)
 
 
