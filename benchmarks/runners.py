@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -227,24 +227,31 @@ def init_runs(example: str, folder: Path) -> Row:
     )
 
 
+def measured(names: Sequence[str], folder: Path, *, rounds: int, quick: bool) -> Iterator[Row]:
+    for name in (name for name in WAITING if name in names):
+        root = waiting(name, folder / f"wait-{name}", count=FILES)
+        yield balance(name, root)
+        yield overhead(name, root, rounds=2 if quick else 5)
+    for name in (name for name in SAMPLES if name in names):
+        yield stable_ids(name, folder / f"ids-{name}", rounds=rounds)
+    for example in ("php",) if quick else ("node", "playwright", "go", "php", "shop"):
+        place = folder / f"init-{example}"
+        place.mkdir()
+        yield init_runs(example, place)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--only", default=",".join(SAMPLES), help="runners, by comma")
     options = parser.parse_args()
     rounds = 3 if options.quick else options.rounds
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory(prefix="ci-itest-runners-") as text:
-        folder = Path(text)
-        for name in WAITING:
-            root = waiting(name, folder / f"wait-{name}", count=FILES)
-            rows.append(balance(name, root))
-            rows.append(overhead(name, root, rounds=2 if options.quick else 5))
-        rows += [stable_ids(name, folder / f"ids-{name}", rounds=rounds) for name in SAMPLES]
-        for example in ("php",) if options.quick else ("node", "playwright", "go", "php", "shop"):
-            place = folder / f"init-{example}"
-            place.mkdir()
-            rows.append(init_runs(example, place))
+    with tempfile.TemporaryDirectory(prefix="ci-itest-runners-") as folder:
+        for row in measured(options.only.split(","), Path(folder), rounds=rounds, quick=options.quick):
+            print(f"{row.figure}: {row.value} {row.peers}", file=sys.stderr, flush=True)
+            rows.append(row)
     show("runners", rows)
 
 
