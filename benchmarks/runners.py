@@ -46,7 +46,8 @@ class Waiting:
         file: Name of a file, from its number.
         text: Of a file that waits so many milliseconds.
         bare: Command of the runner alone.
-        own: Command that lists the files of the runner's own shard, from its index; None where it has no shards.
+        own: Command that names the files of the runner's own shard, from its index; None where it has no shards.
+            (Vitest's `list` takes no notice of `--shard`, so it runs them.)
         node_modules: The example that has the runner.
     """
 
@@ -69,7 +70,7 @@ WAITING = {
         lambda number: f"tests/wait-{number}.test.js",
         _javascript(),
         ("node_modules/.bin/vitest", "run", "--maxWorkers=1"),
-        lambda index: ("node_modules/.bin/vitest", "list", "--filesOnly", f"--shard={index}/{SHARDS}"),
+        lambda index: ("node_modules/.bin/vitest", "run", "--reporter=verbose", f"--shard={index}/{SHARDS}"),
         "node",
         (("vitest.config.mjs", "export default { test: { globals: true } };\n"),),
     ),
@@ -146,7 +147,10 @@ def balance(name: str, root: Path) -> Row:
     own = WAITING[name].own
     peers = ""
     if own is not None:
-        theirs = {file: index for index in range(1, SHARDS + 1) for file in _listed(own(index), root, seconds)}
+        lists = {index: _listed(own(index), root, seconds) for index in range(1, SHARDS + 1)}
+        theirs = {file: index for index, files in lists.items() for file in files}
+        if sorted(file for files in lists.values() for file in files) != sorted(seconds):
+            raise SystemExit(f"{name} does not say which files each of its shards has: {lists}")
         peers = f"{name} --shard: {_ratio(seconds, theirs):.2f}"
     figure = f"balance of {SHARDS} shards, second run, {name}, {len(seconds)} files: slowest / mean"
     return Row(figure, f"{ours:.2f}", "≤ 1.1", ours <= 1.1, peers)
