@@ -7,6 +7,7 @@ one that runs already (`--service postgres=URL`), or they are started for the se
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -240,8 +241,9 @@ class Session:
         )
 
     def child_environment(self, **others: Mapping[str, str]) -> dict[str, str]:
-        """What a command of the settings starts from."""
-        return {**self._environment, **self.variables(**others)}
+        """What a command of the settings starts from; as in a shard, the programs of the tests' Python come first."""
+        programs = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{self._environment.get('PATH', os.defpath)}"}
+        return {**self._environment, **programs, **self.variables(**others)}
 
 
 _SESSION = pytest.StashKey[Session]()

@@ -145,7 +145,8 @@ def _prepared(path: Path) -> Path:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+    # A handler that a test calls may run in a thread of its own.
+    return sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 def _version(connection: Any) -> tuple[int, int]:

@@ -35,7 +35,8 @@ def app_running(session: Session, *, log: Path) -> Iterator[str]:
                 hint="Use `ci-itest run`, or give it a command: [app] run.",
             )
     of_apps = {key: text for key, text in session.settings.environment.items() if names_in(text) & apps.keys()}
-    environment = {**session.child_environment(), **os.environ}
+    started_from = session.child_environment()
+    environment = {**started_from, **os.environ, "PATH": started_from["PATH"]}
     mask = masker(secrets_of(environment))
     with guarding(environment) as guard:
         host = Host(
