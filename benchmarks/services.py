@@ -67,10 +67,11 @@ def compose() -> float:
         file.write_text(COMPOSE)
         command = [str(COMPOSE_PROGRAM), "--file", str(file), "--project-name", f"bench-{secrets.token_hex(4)}"]
         began = time.monotonic()
-        subprocess.run([*command, "up", "--detach", "--wait"], check=True, capture_output=True)
-        took = time.monotonic() - began
-        subprocess.run([*command, "down", "--volumes", "--timeout", "0"], check=True, capture_output=True)
-        return took
+        try:
+            subprocess.run([*command, "up", "--detach", "--wait"], check=True, capture_output=True)
+            return time.monotonic() - began
+        finally:
+            subprocess.run([*command, "down", "--volumes", "--timeout", "0"], check=True, capture_output=True)
 
 
 def words(seconds: list[float]) -> str:
