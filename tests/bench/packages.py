@@ -46,6 +46,7 @@ ENGINE = (
     # Newer Debians have the client in a package of its own.
     Need(("dockerd",), ("docker.io", "docker-cli")),
     Need(("iptables",), ("iptables",)),
+    Need(("ip",), ("iproute2",)),  # for the bridge of a second engine
 )
 REGISTRY = (Need(("docker-registry",), ("docker-registry",)),)
 IMAGES = (Need(("mmdebstrap",), ("mmdebstrap",)),)
