@@ -108,23 +108,10 @@ def board(connection: Connection, repository: Repository, *, since_us: int) -> B
     return Board(tuple(rows), tuple(entry for entry in entries if entry.case not in listed))
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """When a case failed.
-
-    Attributes:
-        since_us: For the first time, microseconds since 1970; 0 for never.
-        days: Of the days asked for, in how many runs each day; the oldest day first.
-    """
-
-    since_us: int
-    days: tuple[int, ...]
-
-
 def pasts(
     connection: Connection, repository: Repository, case_ids: Collection[int], *, since_us: int, now_us: int
-) -> dict[int, Past]:
-    """When cases failed, by case; asked for those alone that a page shows."""
+) -> dict[int, tuple[int, ...]]:
+    """In how many runs each case failed on each day, the oldest day first; asked for those alone that a page shows."""
     if not case_ids:
         return {}
     day = day_of(runs.c.started_us)
@@ -138,23 +125,7 @@ def pasts(
     for row in found:
         by_case.setdefault(row.case_id, {})[int(row.day)] = row.failures
     days = range(int(since_us // DAY_US) + 1, int(now_us // DAY_US) + 1)
-    first = _first_failures(connection, case_ids)
-    return {
-        case_id: Past(first.get(case_id, 0), tuple(by_case.get(case_id, {}).get(day, 0) for day in days))
-        for case_id in case_ids
-    }
-
-
-def _first_failures(connection: Connection, case_ids: Collection[int]) -> dict[int, int]:
-    """When the first run started in which each failed, by case."""
-    first = (
-        select(results.c.case_id, func.min(results.c.run_id).label("run_id"))
-        .where(results.c.case_id.in_(case_ids), HAS_FAILED)
-        .group_by(results.c.case_id)
-        .subquery()
-    )
-    found = connection.execute(select(first.c.case_id, runs.c.started_us).join(runs, runs.c.id == first.c.run_id))
-    return {case_id: int(started_us) for case_id, started_us in found}
+    return {case_id: tuple(by_case.get(case_id, {}).get(day, 0) for day in days) for case_id in case_ids}
 
 
 @dataclass(frozen=True, slots=True)

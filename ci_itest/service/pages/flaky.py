@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 
 from ci_itest.history.rows import to_epoch
 from ci_itest.history.views import board as boards
-from ci_itest.history.views.board import BoardRow, Past, Traffic
+from ci_itest.history.views.board import BoardRow, Traffic
 from ci_itest.service.pages import words
 from ci_itest.service.pages.pictures import Strip, heat, strip
 from ci_itest.service.pages.shell import HEADERS, Visited
@@ -63,7 +63,6 @@ class Line:
     place: int
     row: BoardRow
     strip: Strip
-    since_us: int
     share: float
     until_us: int
 
@@ -192,15 +191,15 @@ def _filters(days: int, owner: str, state: str, text: str, page: int) -> Filters
     )
 
 
-def _lines(shown: Iterable[tuple[int, BoardRow]], past: dict[int, Past], sums: Sums, *, now_us: int) -> list[Line]:
-    most = max((max(one.days, default=0) for one in past.values()), default=0)
-    nothing = Past(0, ())
+def _lines(
+    shown: Iterable[tuple[int, BoardRow]], past: dict[int, tuple[int, ...]], sums: Sums, *, now_us: int
+) -> list[Line]:
+    most = max((max(days, default=0) for days in past.values()), default=0)
     return [
         Line(
             place=place,
             row=row,
-            strip=_strip(past.get(row.case_id, nothing), most=most, now_us=now_us),
-            since_us=past.get(row.case_id, nothing).since_us,
+            strip=_strip(past.get(row.case_id, ()), most=most, now_us=now_us),
             share=row.cost.seconds / sums.seconds if sums.seconds else 0.0,
             until_us=to_epoch(row.entry.expires_at) if row.entry else 0,
         )
@@ -208,15 +207,15 @@ def _lines(shown: Iterable[tuple[int, BoardRow]], past: dict[int, Past], sums: S
     ]
 
 
-def _strip(past: Past, *, most: int, now_us: int) -> Strip:
-    count = len(past.days)
+def _strip(days: tuple[int, ...], *, most: int, now_us: int) -> Strip:
+    count = len(days)
     fields = []
-    for number, failed in enumerate(past.days):
+    for number, failed in enumerate(days):
         day = words.day(now_us - (count - 1 - number) * words.DAY_US)
         fields.append(
             (heat(failed, most=most), f"{day}: {failed or 'no'} {'run' if failed == 1 else 'runs'} failed", "")
         )
-    bad = sum(1 for failed in past.days if failed)
+    bad = sum(1 for failed in days if failed)
     return strip(
         fields, label=f"It failed at least once on {bad} of the last {count} days.", step=5.0 if count > 40 else 7.0
     )
