@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import sys
@@ -217,7 +218,9 @@ def remote_history(config: Config, place: Place, *, unsent: tuple[Path, ...] = (
 
     url = service_address(config.settings.history.store)
     context = place.context
-    heard = heard_folder(os.environ, root=config.root)
+    # A machine may serve several repositories and services: what one was not sent is nobody else's.
+    own = hashlib.sha256(f"{url}\0{place.repository}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    heard = heard_folder(os.environ, root=config.root) / own
     origin = Origin(default_branch=config.settings.history.default_branch)
     if context is not None:
         origin = Origin(
