@@ -165,7 +165,8 @@ def _ratio(seconds: Mapping[str, float], shard: Mapping[str, int]) -> float:
 
 def _listed(command: Sequence[str], root: Path, files: Iterable[str]) -> list[str]:
     """The files that a runner's listing names: paths, or `file:line:column` behind a mark."""
-    listing = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    plain = {**os.environ, "NO_COLOR": "1"}
+    listing = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, env=plain).stdout
     names = {Path(word).name for word in listing.replace(":", " ").split()}
     return [file for file in files if Path(file).name in names]
 
