@@ -112,7 +112,7 @@ def test_filters_narrow_the_board_in_place_and_live_in_the_address(browser: Brow
         await page.wait_for_function("document.querySelectorAll('.costs tbody tr').length <= 1")
         assert await page.evaluate("window.isTheSame")
         # Who types goes on typing.
-        assert await page.evaluate("document.activeElement.id") == "q"
+        await page.wait_for_function("document.activeElement.id === 'q'")
         await page.go_back()
         await page.wait_for_function("document.querySelectorAll('.costs tbody tr').length > 1")
 
