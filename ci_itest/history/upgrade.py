@@ -34,7 +34,6 @@ def prepare(engine: Engine, begin: Begin, *, name: str, backup_folder: Path) -> 
         found = found_schema(connection, name=name)
     if found == schema.SCHEMA:
         return None
-    backup = backup_before(engine, found, folder=backup_folder) if found else None
     with begin(True) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -42,8 +41,11 @@ def prepare(engine: Engine, begin: Begin, *, name: str, backup_folder: Path) -> 
         if found == 0:
             make_tables(connection)
         elif found < schema.SCHEMA:
+            # Only now: whoever waited here must not put what was migrated over the backup of what was there before.
+            backup = backup_before(engine, found, folder=backup_folder)
             _migrate(connection)
-    return backup
+            return backup
+    return None
 
 
 def found_schema(connection: Connection, *, name: str) -> int:
