@@ -173,7 +173,8 @@ def test_a_push_brings_templates_and_owners_along(github: GitHub, repository: Pa
     assert code == 0, output
     plan = json.loads((repository / "plan.json").read_text())
     assert (plan["templates"], plan["codeowners"]) == ({"comment.md.j2": "ours"}, "* @acme/all")
-    assert github.requests == []
+    # Its own checkout is what counts; GitHub is only asked what the commit's message says it fixes.
+    assert github.requests == [("GET", "/repos/acme/shop/actions/runs/900")]
 
 
 def test_a_plan_that_a_shard_left_in_the_plans_place_is_refused(
