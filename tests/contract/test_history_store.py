@@ -391,7 +391,7 @@ def test_a_run_without_a_start_started_when_it_was_recorded(store: HistoryStore)
 
 def test_a_time_that_is_none_is_refused_and_nothing_is_kept(store: HistoryStore) -> None:
     # A service is told by name which value it is: what was sent is not repeated.
-    with pytest.raises(HistoryError, match="'yesterday'|started_at"):
+    with pytest.raises(HistoryError, match=r"'yesterday'|started_at"):
         record(store, Run("1", "c0ffee", "yesterday"))
 
     assert store.runs(repository=REPOSITORY) == ()
