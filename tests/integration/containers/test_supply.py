@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tarfile
 import uuid
@@ -15,6 +16,7 @@ from ci_itest.containers.cache.upstream import Patience
 from ci_itest.containers.engine import Engine
 from ci_itest.containers.supply import Supply
 from ci_itest.errors import EngineError, RegistryError
+from ci_itest.waiting import DeadlinePassed, wait_until
 from tests.helpers.registry import Fault, FaultyRegistry, MadeImage, faulty_registry
 
 pytestmark = pytest.mark.docker
@@ -62,7 +64,14 @@ class Station:
         store = BlobStore(self.folder / cache)
         for digest in store.blobs():
             assert store.path(digest) is not None
-        return [path.name for path in (self.folder / cache / "partial").glob("*")]
+
+        def partial() -> list[str]:
+            return [path.name for path in (self.folder / cache / "partial").glob("*")]
+
+        # A download that nobody waits for any more takes its file along when it ends.
+        with contextlib.suppress(DeadlinePassed):
+            wait_until(lambda: " ".join(partial()), within_seconds=10)
+        return partial()
 
     @property
     def _path(self) -> str:

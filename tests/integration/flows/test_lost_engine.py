@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,7 +67,8 @@ class SecondEngine:
 def second_engine(docker_engine: None, registry_mirror: str, tmp_path: Path) -> Iterator[SecondEngine]:
     if os.geteuid() != 0 or shutil.which("dockerd") is None or shutil.which("ip") is None:
         skip_or_fail("A second engine takes root, dockerd and ip")
-    with started_engine(tmp_path) as second:
+    # Not below tmp_path: with a worker's name in it, the paths of the engine's sockets are too long for the system.
+    with tempfile.TemporaryDirectory(prefix="engine-") as folder, started_engine(Path(folder)) as second:
         first, archive = Engine.connect(os.environ), tmp_path / "redis.tar"
         ensure_image("redis:7", engine=first, mirror=registry_mirror, note=lambda _words: None)
         first.close()
