@@ -473,8 +473,11 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
 
 
 def main(names: Sequence[str]) -> None:
+    wanted = [name for name in names if name != NO_PEERS]
+    if unknown := [name for name in wanted if name not in PARTS]:
+        raise SystemExit(f"There is no part {', '.join(unknown)}. There are: {', '.join(PARTS)}; and {NO_PEERS}.")
     rows: list[Row] = []
-    for name in [name for name in names if name != NO_PEERS] or PARTS:
+    for name in wanted or PARTS:
         print(f"{name} …", file=sys.stderr)
         rows += PARTS[name]()
     show("report", rows)
