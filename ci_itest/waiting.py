@@ -1,9 +1,13 @@
-"""Wait for something by asking again and again, with a deadline on the monotonic clock."""
+"""Wait with a deadline: for a condition, by asking again and again, or for an action that may not come back."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 
 class DeadlinePassed(Exception):  # noqa: N818 - a statement, not an error a user meets
@@ -44,3 +48,31 @@ def wait_until(
             raise DeadlinePassed(last_seen, seconds=waited)
         pause(min(every_seconds, within_seconds - waited))
     return clock() - start
+
+
+def within(seconds: float, action: Callable[[], Value]) -> Value:
+    """What the action gives.
+
+    In a thread, since no timeout of a socket bounds a name that does not resolve or a server that sends a byte a
+    second. A thread that is given up ends with the process.
+
+    Raises:
+        TimeoutError: It had not ended by then. What the action itself raises is raised as it is.
+    """
+    ended: list[Value] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            ended.append(action())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            failed.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if ended:
+        return ended[0]
+    raise TimeoutError(f"no end after {seconds:.0f} s")

@@ -20,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 from ci_itest import __version__
 from ci_itest.errors import GitHubError
 from ci_itest.github.payload import objects_at, text_at
+from ci_itest.waiting import within
 
 if TYPE_CHECKING:
     import requests
@@ -248,7 +249,7 @@ class Transport:
             )
         started = self._clock()
         try:
-            response = _within(min(seconds, left), ask)
+            response = within(min(seconds, left), ask)
         except (requests.RequestException, TimeoutError) as error:
             self._trouble_seconds += self._clock() - started
             self._session = None  # a request that was given up may still hold its connection
@@ -307,7 +308,7 @@ class Transport:
         started = self._clock()
         is_given_up = threading.Event()
         try:
-            _within(
+            within(
                 self._patience.download_seconds,
                 lambda: _fetch(location, target, doing=doing, max_bytes=max_bytes, is_given_up=is_given_up),
             )
@@ -334,31 +335,6 @@ def refuse(doing: str, status: int, message: str) -> NoReturn:
     """Raise what an answer of 400 and above says."""
     words = f"{status} {message}".strip().rstrip(".")
     raise GitHubError(f"Cannot {doing}: {words}.", hint=_HINTS.get(status, ""), status=status)
-
-
-def _within(seconds: float, action: Callable[[], Value]) -> Value:
-    """What the action gives, or TimeoutError.
-
-    In a thread, since no timeout of a socket bounds a name that does not resolve or a server that sends a byte a
-    second. A thread that is given up ends with the process.
-    """
-    ended: list[Value] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            ended.append(action())
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            failed.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if failed:
-        raise failed[0]
-    if ended:
-        return ended[0]
-    raise TimeoutError(f"no end after {seconds:.0f} s")
 
 
 def _body(response: requests.Response) -> bytes:

@@ -6,17 +6,17 @@ What the service costs a build is bounded as a whole: when the time is spent, no
 from __future__ import annotations
 
 import json
-import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ci_itest import __version__
 from ci_itest.errors import HistoryError, SettingsError
+from ci_itest.hosts import is_loopback
+from ci_itest.waiting import within
 
 if TYPE_CHECKING:
     import requests
@@ -32,8 +32,6 @@ _MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _BLOCK_BYTES = 256 * 1024
 _TOKEN_SECONDS = 180.0
 _WORTH_PACKING = 2_000
-
-Value = TypeVar("Value")
 
 
 class UnreachableError(HistoryError):
@@ -102,7 +100,7 @@ def service_address(url: str) -> str:
     host = parts.hostname or ""
     if not host or parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError("`store` of [history] is no address of a service.", hint="Write https://ci.example.com")
-    if parts.scheme != "https" and not _is_loopback(host):
+    if parts.scheme != "https" and not is_loopback(host):
         raise SettingsError(
             f"`store` of [history] is http:// to {host}: keys and tokens would travel in the open.",
             hint="Put the service behind a proxy that speaks https.",
@@ -231,7 +229,7 @@ class ServiceClient:
 
         started = self._clock()
         try:
-            return _within(self._deadline.left, work)
+            return within(self._deadline.left, work)
         except (requests.RequestException, TimeoutError) as error:
             self._session = None  # a request that was given up may still hold its connection
             raise UnreachableError(f"{self._name} does not answer ({type(error).__name__}).") from error
@@ -313,35 +311,3 @@ def _hint(status: int) -> str:
     if status == 401:
         return "Give the job `permissions: id-token: write`, or set CI_ITEST_SERVICE_KEY."
     return "Let the repository's owner in with `ci-itest serve --github-owner`." if status == 403 else ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _within(seconds: float, action: Callable[[], Value]) -> Value:
-    """What the action gives, or TimeoutError.
-
-    In a thread, since no timeout of a socket bounds a name that does not resolve or a server that sends a byte a
-    second. A thread that is given up ends with the process.
-    """
-    ended: list[Value] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            ended.append(action())
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            failed.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if failed:
-        raise failed[0]
-    if ended:
-        return ended[0]
-    raise TimeoutError(f"no end after {seconds:.0f} s")

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from ci_itest.waiting import DeadlinePassed, wait_until
+from ci_itest.waiting import DeadlinePassed, wait_until, within
 
 
 class Clock:
@@ -40,3 +41,19 @@ def test_a_deadline_says_what_was_last_seen() -> None:
 
 def test_the_check_is_made_even_when_there_is_no_time() -> None:
     assert wait_until(lambda: "", within_seconds=0) >= 0
+
+
+def test_an_action_that_ends_in_time_gives_its_value() -> None:
+    assert within(10, lambda: "done") == "done"
+
+
+def test_what_an_action_raises_is_raised_where_it_is_waited_for() -> None:
+    with pytest.raises(ZeroDivisionError):
+        within(10, lambda: 1 // 0)
+
+
+def test_an_action_that_does_not_come_back_is_given_up() -> None:
+    never = threading.Event()
+
+    with pytest.raises(TimeoutError, match="no end after 0 s"):
+        within(0.01, never.wait)

@@ -7,7 +7,6 @@ address that the 401 names) and ECR (basic): https://distribution.github.io/dist
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import re
 import threading
 import time
@@ -21,6 +20,7 @@ from ci_itest import __version__
 from ci_itest.containers.cache.manifests import INDEX_TYPES, LARGEST_MANIFEST_BYTES, MANIFEST_TYPES
 from ci_itest.containers.cache.store import digest_of, is_digest
 from ci_itest.errors import RegistryError
+from ci_itest.hosts import is_loopback
 
 if TYPE_CHECKING:
     import requests
@@ -308,10 +308,7 @@ class Registry:
 def _base(host: str) -> str:
     """Registries on loopback are spoken to without TLS, as the engine does by itself."""
     name = host.partition("/")[0].rpartition(":")[0] or host
-    is_loopback = name == "localhost"
-    with contextlib.suppress(ValueError):
-        is_loopback = ipaddress.ip_address(name).is_loopback
-    return f"{'http' if is_loopback else 'https'}://{host}"
+    return f"{'http' if is_loopback(name) else 'https'}://{host}"
 
 
 def _basic(login: Login) -> str:
