@@ -18,7 +18,7 @@ from ci_itest.history.schema import (
     results,
     runs,
 )
-from ci_itest.history.views.parts import DAY_US, HAS_FAILED, TAKEN, day_of, run_seconds
+from ci_itest.history.views.parts import DAY_US, HAS_CAUSE, HAS_FAILED, TAKEN, day_of, run_seconds
 from ci_itest.history.views.repositories import Repository
 from ci_itest.model.cases import CaseId, Verdict
 from ci_itest.model.judged import CauseKind
@@ -26,9 +26,7 @@ from ci_itest.model.quarantine import QuarantineEntry
 from ci_itest.model.upload import CAUSE_CODES, VERDICT_CODES
 
 _MOST_CASES = 2_000
-_FAILED_WITH_CAUSE = results.join(runs, runs.c.id == results.c.run_id).outerjoin(
-    causes, (causes.c.run_id == results.c.run_id) & (causes.c.case_id == results.c.case_id)
-)
+_FAILED_WITH_CAUSE = results.join(runs, runs.c.id == results.c.run_id).outerjoin(causes, HAS_CAUSE)
 _PULL = case((runs.c.pull_request > 0, cast(runs.c.pull_request, Text)), else_=runs.c.branch)
 """A pull request by its number, and by its branch where the number is not known."""
 

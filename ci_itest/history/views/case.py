@@ -11,9 +11,8 @@ from sqlalchemy import Connection, Select, func, select
 from ci_itest.flaky.owners import owner_of
 from ci_itest.history.rows import VERDICTS, quarantine_entry_of, unpacked
 from ci_itest.history.schema import cases, causes, failures, flaky_cases, pace_changes, quarantine, results, runs
-from ci_itest.history.views.parts import HAS_FAILED, TAKEN
+from ci_itest.history.views.parts import CAUSES, HAS_CAUSE, HAS_FAILED, TAKEN
 from ci_itest.history.views.repositories import Repository
-from ci_itest.history.views.runs import CAUSES
 from ci_itest.model.cases import CaseId, Verdict
 from ci_itest.model.judged import CauseKind
 from ci_itest.model.quarantine import QuarantineEntry
@@ -167,7 +166,7 @@ def _results(repository_id: int, case_id: int, *, runs_back: int) -> Select[Any]
         )
         .join(last, last.c.id == results.c.run_id)
         .join(runs, runs.c.id == results.c.run_id)
-        .outerjoin(causes, (causes.c.run_id == results.c.run_id) & (causes.c.case_id == results.c.case_id))
+        .outerjoin(causes, HAS_CAUSE)
         .where(results.c.case_id == case_id)
         .order_by(results.c.run_id.desc())
         .limit(LAST_RESULTS)

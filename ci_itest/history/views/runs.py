@@ -9,13 +9,12 @@ from sqlalchemy import Connection, Select, func, select, tuple_
 
 from ci_itest.history.rows import VERDICTS, unpacked
 from ci_itest.history.schema import cases, causes, failures, results, runs, shards
-from ci_itest.history.views.parts import TAKEN, run_seconds
+from ci_itest.history.views.parts import CAUSES, HAS_CAUSE, TAKEN, run_seconds
 from ci_itest.model.cases import CaseId, Verdict
 from ci_itest.model.judged import CauseKind
 from ci_itest.model.run import PhaseTime
-from ci_itest.model.upload import CAUSE_CODES, VERDICT_CODES
+from ci_itest.model.upload import VERDICT_CODES
 
-CAUSES = {code: cause for cause, code in CAUSE_CODES.items()}
 _MOST_RUNS = 20_000
 _BAD = tuple(
     VERDICT_CODES[verdict] for verdict in (Verdict.FAILED, Verdict.RECOVERED, Verdict.QUARANTINED, Verdict.MISSING)
@@ -225,7 +224,7 @@ def _run_cases(run_number: int) -> Select[Any]:
             causes.c.probability,
         )
         .join(cases, cases.c.id == results.c.case_id)
-        .outerjoin(causes, (causes.c.run_id == results.c.run_id) & (causes.c.case_id == results.c.case_id))
+        .outerjoin(causes, HAS_CAUSE)
         .where(results.c.run_id == run_number)
     )
 
