@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from ci_itest.containers.known_images import KNOWN_IMAGES, known_image
+from ci_itest.runners.files import IGNORED
+from ci_itest.runners.node import TEST_FILE
 
-_IGNORED = frozenset({"node_modules", "vendor", "target", "dist", "build", "bin", "obj", "__pycache__", "venv"})
+_IGNORED = IGNORED | {"venv"}
 _MOST_FILES = 5000
 _MOST_BYTES = 200_000
 
@@ -30,9 +32,9 @@ _BASE_URL = re.compile(r"baseURL:\s*process\.env\.(\w+)")
 
 _TESTS = {
     "pytest": re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$"),
-    "vitest": re.compile(r"\.(test|spec)\.[cm]?[jt]sx?$"),
+    "vitest": TEST_FILE,
     "jest": re.compile(r"(^|/)__tests__/.*\.[cm]?[jt]sx?$|\.(test|spec)\.[cm]?[jt]sx?$"),
-    "playwright": re.compile(r"\.(test|spec)\.[cm]?[jt]sx?$"),
+    "playwright": TEST_FILE,
     "go": re.compile(r"_test\.go$"),
     "phpunit": re.compile(r"Test\.php$"),
     "dotnet": re.compile(r"Tests?\.csproj$"),

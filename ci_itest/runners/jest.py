@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from ci_itest.model.settings import SuiteSettings
 from ci_itest.runners.base import Launch, ShardRequest
-from ci_itest.runners.exits import unexplained
-from ci_itest.runners.files import listed_files
 from ci_itest.runners.node import REPORTERS, NodeRunner, files_to_run, installed, launch, names_pattern
 
 _FILE = re.compile(r"(^|/)__tests__/.*\.[cm]?[jt]sx?$|(^|[./])(test|spec)\.[cm]?[jt]sx?$")
@@ -18,10 +14,9 @@ class JestRunner(NodeRunner):
     """The `Runner` for Jest. Retries are launches of their own: jest.retryTimes is a call inside the tests."""
 
     name = "jest"
+    title = "Jest"
+    usual_files = _FILE
     retries_itself = False
-
-    def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
-        return listed_files(settings, root=root, usual=lambda name: _FILE.search(name) is not None)
 
     def launch(self, request: ShardRequest) -> Launch:
         package = installed("jest", root=request.root, program="jest", oldest=27, install="jest")
@@ -43,6 +38,3 @@ class JestRunner(NodeRunner):
                 *(str(request.root / file) for file in files_to_run(request)),
             ),
         )
-
-    def explain_exit(self, code: int, *, has_failures: bool) -> str:
-        return unexplained("Jest", code, has_failures=has_failures)

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci_itest.errors import RunnerError
+from ci_itest.model.settings import SuiteSettings
 from ci_itest.process import output_of
 from ci_itest.runners.base import Launch, ReportedCase, ShardRequest
-from ci_itest.runners.files import shown_by
+from ci_itest.runners.exits import unexplained
+from ci_itest.runners.files import listed_files, shown_by
 from ci_itest.runners.journal import JournalReader
 from ci_itest.wire import write_whole
 
 REPORTERS = Path(__file__).parent / "js"
 SELECTION = "selection.json"
+TEST_FILE = re.compile(r"\.(test|spec)\.[cm]?[jt]sx?$")
 _OLDEST_NODE = 18
 _CASE = re.compile(rb"^\s*(?:it|test)(?:\.\w+)*\s*[(`]", re.MULTILINE)
 _LONGEST_PATTERN = 60_000
@@ -45,9 +48,19 @@ class Package:
 
 
 class NodeRunner(JournalReader):
-    """The parts of `Runner` that are the same for Vitest, Jest and Playwright: a reporter of ours tells the journal."""
+    """The parts of `Runner` that are the same for Vitest, Jest and Playwright: a reporter of ours tells the journal.
+
+    Attributes:
+        title: What its makers call it.
+        usual_files: Found in the path of a test file, where the settings have no patterns.
+    """
 
     keeps_journal = False
+    title: str
+    usual_files = TEST_FILE
+
+    def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
+        return listed_files(settings, root=root, usual=lambda name: self.usual_files.search(name) is not None)
 
     def count_cases(self, file: Path) -> int:
         return shown_by(_CASE, file)
@@ -62,6 +75,9 @@ class NodeRunner(JournalReader):
 
     def name_case(self, reported: ReportedCase, request: ShardRequest) -> tuple[str, str]:
         return reported.file, reported.name
+
+    def explain_exit(self, code: int, *, has_failures: bool) -> str:
+        return unexplained(self.title, code, has_failures=has_failures)
 
 
 def installed(name: str, *, root: Path, program: str, oldest: int, install: str) -> Package:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 from ci_itest.errors import RunnerError
-from ci_itest.model.settings import SuiteSettings
 from ci_itest.runners.base import Launch, ShardRequest
-from ci_itest.runners.exits import unexplained
-from ci_itest.runners.files import listed_files
 from ci_itest.runners.node import REPORTERS, NodeRunner, escaped, files_to_run, installed, launch
 
 BLOB = "blob"
 """Folder in the results with Playwright's own report of the shard, for `playwright merge-reports`."""
 
-_FILE = re.compile(r"\.(test|spec)\.[cm]?[jt]sx?$")
 _OLDEST_MINOR = 40
 
 
@@ -23,10 +16,8 @@ class PlaywrightRunner(NodeRunner):
     """The `Runner` for Playwright Test."""
 
     name = "playwright"
+    title = "Playwright"
     retries_itself = True
-
-    def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
-        return listed_files(settings, root=root, usual=lambda name: _FILE.search(name) is not None)
 
     def launch(self, request: ShardRequest) -> Launch:
         package = installed(
@@ -55,6 +46,3 @@ class PlaywrightRunner(NodeRunner):
             PLAYWRIGHT_BLOB_OUTPUT_DIR=str(request.results / BLOB),
             PLAYWRIGHT_FORCE_TTY="0",
         )
-
-    def explain_exit(self, code: int, *, has_failures: bool) -> str:
-        return unexplained("Playwright", code, has_failures=has_failures)
