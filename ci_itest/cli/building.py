@@ -132,10 +132,7 @@ def user_api(host: str, api_url: str, repository: str) -> GitHubApi:
     from ci_itest.github.api import GitHubApi
     from ci_itest.github.transport import Patience
 
-    token = next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), "")
-    if not token:
-        code, output = output_of(["gh", "auth", "token", "--hostname", host], directory=Path(), environment=os.environ)
-        token = output.strip() if code == 0 else ""
+    token, _ = _token_for(host, os.environ)
     if not token:
         raise GitHubError(
             f"There are no credentials for {host}, and artifacts are given to nobody without.",
@@ -149,11 +146,17 @@ def user_api(host: str, api_url: str, repository: str) -> GitHubApi:
 
 def credentials_in(environment: Mapping[str, str]) -> str:
     """Where a person's credentials for github.com come from, in words; "" when there are none."""
-    named = next((name for name in TOKEN_VARIABLES if environment.get(name)), "")
-    if named:
-        return named
-    code, _ = output_of(["gh", "auth", "token"], directory=Path(), environment=environment)
-    return "gh is logged in" if code == 0 else ""
+    return _token_for("github.com", environment)[1]
+
+
+def _token_for(host: str, environment: Mapping[str, str]) -> tuple[str, str]:
+    """A person's token and where it comes from, in words; empty ones when there is none."""
+    for name in TOKEN_VARIABLES:
+        if token := environment.get(name):
+            return token, name
+    code, output = output_of(["gh", "auth", "token", "--hostname", host], directory=Path(), environment=environment)
+    token = output.strip() if code == 0 else ""
+    return (token, "gh is logged in") if token else ("", "")
 
 
 @contextlib.contextmanager

@@ -59,16 +59,17 @@ def command(root: Path, yes: bool, no_workflow: bool) -> int:
 
 
 def _refuse_a_second(root: Path) -> None:
-    import tomllib
+    from ci_itest.config.sources import FILE_NAME, PYPROJECT, find_settings_file
+    from ci_itest.errors import CiItestError
 
-    if (root / "ci-itest.toml").exists():
-        raise UsageError(f"There is {root / 'ci-itest.toml'} already.", hint="`ci-itest doctor` looks at it.")
+    if (root / FILE_NAME).exists():
+        raise UsageError(f"There is {root / FILE_NAME} already.", hint="`ci-itest doctor` looks at it.")
     try:
-        tool = tomllib.loads((root / "pyproject.toml").read_text()).get("tool", {})
-    except (OSError, ValueError):
-        return
-    if "ci-itest" in tool:
-        raise UsageError(f"{root / 'pyproject.toml'} holds settings already.", hint="`ci-itest doctor` looks at them.")
+        found = find_settings_file(root)
+    except CiItestError:
+        return  # a pyproject.toml that cannot be read holds no settings of ours
+    if found.name == PYPROJECT:
+        raise UsageError(f"{root / PYPROJECT} holds settings already.", hint="`ci-itest doctor` looks at them.")
 
 
 def _workflow(found: object, root: Path) -> dict[Path, str]:

@@ -16,6 +16,7 @@ from ci_itest.cli.console import say
 from ci_itest.cli.judging import is_main, judged_run, look_after_quarantine, planned_config
 from ci_itest.cli.options import settings_options
 from ci_itest.cli.publishing import (
+    FailOn,
     comment_key,
     failing_on,
     links_of,
@@ -28,7 +29,6 @@ from ci_itest.cli.trusted_files import codeowners, is_of_pull_request, user_temp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Literal
 
     from ci_itest.cli.building import Place
     from ci_itest.config.reader import Config
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from ci_itest.model.run import Run, RunFacts
     from ci_itest.model.settings import ReportSettings
     from ci_itest.reporting.comparison import Base
-
-    FailOn = Literal["failures", "new-failures"]
 
 
 @click.command("merge")
@@ -65,7 +63,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".ci-itest/report"),
+    default=building.REPORT_FOLDER,
     show_default=True,
     help="Folder the report is written to.",
 )
