@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from benchmarks.flaky_histories import Simulated, junit_xml
+from benchmarks.peers import PeerMissingError, python_with
 
-ROOT = Path(__file__).resolve().parents[1]
-PEERS = Path.home() / ".cache" / "ci-itest-bench" / "peers"
 _DEADLINE_SECONDS = 600
 _NAME = re.compile(r"test_\d{5}")
 
@@ -32,7 +31,7 @@ def peer_figures(history: Simulated) -> dict[str, str]:
 def _figure(name: str, flagged: _Flagged, history: Simulated, reports: list[Path]) -> str:
     try:
         found = flagged(_installed(name), history, reports)
-    except (PeerError, OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
+    except (PeerError, PeerMissingError, OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
         return f"not measured ({str(error)[:80]})"
     names = {case: number for number, case in enumerate(history.names)}
     numbers = {names[case] for case in found if case in names}
@@ -64,12 +63,7 @@ def _written(history: Simulated, folder: Path) -> list[Path]:
 
 def _installed(name: str) -> Path:
     """The peer's program, installed where it is not there yet."""
-    program = PEERS / name / "bin" / name
-    if not program.exists():
-        uv = str(ROOT / ".ci" / "uv")
-        _run([uv, "venv", "--quiet", "--allow-existing", str(PEERS / name)], PEERS.parent.parent)
-        _run([uv, "pip", "install", "--quiet", "--python", str(PEERS / name / "bin" / "python"), name], PEERS)
-    return program
+    return python_with(name, (name,)).parent / name
 
 
 def _run(command: list[str], folder: Path) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 
+from benchmarks.peers import python_with
 from benchmarks.table import Row
 from ci_itest.containers.cache.store import BlobStore
 from ci_itest.containers.engine import Engine
@@ -26,8 +27,6 @@ from ci_itest.containers.supply import Supply, supplying
 from ci_itest.flows.snapshots import Preparation
 from ci_itest.model.settings import PrepareSettings, ServiceSettings
 
-UV = Path(__file__).resolve().parents[1] / ".ci" / "uv"
-PEERS = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ci-itest-bench" / "peers" / "images"
 MIRROR = os.environ.get("CI_ITEST_REGISTRY_MIRROR", "127.0.0.1:5599")
 MIGRATION = ";\n".join(
     f"create table t{number} (id bigserial primary key, parent bigint, name text, note text, at timestamptz);"
@@ -138,12 +137,7 @@ def _say(words: str) -> None:
 
 
 def _testcontainers(folder: Path) -> float | None:
-    python = PEERS / "bin" / "python"
-    if not (PEERS / "installed").exists():
-        subprocess.run([UV, "venv", "--quiet", "--allow-existing", str(PEERS)], check=True)
-        wanted = ["testcontainers==4.15.0", "psycopg[binary]", "redis"]
-        subprocess.run([UV, "pip", "install", "--quiet", "--python", str(python), *wanted], check=True)
-        (PEERS / "installed").touch()
+    python = python_with("images", ("testcontainers==4.15.0", "psycopg[binary]", "redis"))
     done = subprocess.run(
         [python, "-c", TESTCONTAINERS, str(folder / "migration.sql"), COUNT],
         env={**os.environ, "TESTCONTAINERS_RYUK_DISABLED": "true"},

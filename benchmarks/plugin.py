@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -18,10 +17,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.peers import PeerMissingError, python_with
 from benchmarks.table import Row, show
 
 ROOT = Path(__file__).resolve().parents[1]
-PEERS = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ci-itest-bench" / "peers"
 HEAVY = ("docker", "sqlalchemy", "requests", "jinja2", "msgspec", "click", "rich", "lxml", "psycopg", "httpx")
 OUT = ("-p", "no:hypothesispytest", "-p", "no:schemathesis", "-p", "no:cacheprovider", "-q")
 WITHOUT = ("-p", "no:ci_itest")
@@ -153,16 +152,13 @@ def until_first(python: str, root: Path, *arguments: str) -> Start:
 
 def peer_seconds(folder: Path, sizes: Sizes) -> str:
     """testcontainers-python, in a venv of its own."""
-    python = PEERS / "testcontainers" / "bin" / "python"
     try:
-        if not python.exists():
-            output([str(ROOT / ".ci" / "uv"), "venv", "--quiet", str(python.parents[1])], ROOT)
-            wanted = ("testcontainers[postgres]", "psycopg[binary]", "pytest")
-            output([str(ROOT / ".ci" / "uv"), "pip", "install", "--quiet", "--python", str(python), *wanted], ROOT)
+        python = python_with("testcontainers", ("testcontainers[postgres]", "psycopg[binary]", "pytest"))
         root = made(folder / "peer", {"test_it.py": PEER_FIRST})
         return words([until_first(str(python), root) for _ in range(sizes.starts)])
+    except PeerMissingError as error:
+        return f"does not run here ({str(error)[-200:].strip()!r})"
     except subprocess.CalledProcessError as error:
-        shutil.rmtree(python.parents[1], ignore_errors=True)
         return f"does not run here ({str(error.output)[-200:].strip()!r})"
 
 

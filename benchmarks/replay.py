@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from benchmarks.peers import PeerMissingError, python_with
 from benchmarks.table import Row, show
 from ci_itest.flows.bundles import BundleFolder
 from ci_itest.flows.recordings import recording_of
@@ -27,7 +28,6 @@ from ci_itest.runners.registry import runner_named
 from ci_itest.wire import json_lines
 
 ROOT = Path(__file__).resolve().parents[1]
-PEER = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ci-itest-bench" / "peers" / "pollution"
 SETTINGS = "shards = 1\nworkers = {workers}\nretries = 0\n[history]\nstore = 'history.sqlite'\n"
 VICTIM = "tests/test_basket.py::test_is_empty"
 
@@ -184,17 +184,15 @@ def bisections(top: Path) -> list[Row]:
 
 def pollution(root: Path) -> str:
     """detect-test-pollution on the same suite."""
-    uv = str(ROOT / ".ci" / "uv")
-    subprocess.run([uv, "venv", "--quiet", "--allow-existing", str(PEER)], check=True)
-    install = [uv, "pip", "install", "--quiet", "--python", str(PEER / "bin" / "python")]
-    installed = subprocess.run([*install, "detect-test-pollution==1.2.0", "pytest"], check=False)
-    if installed.returncode != 0:
+    try:
+        programs = python_with("pollution", ("detect-test-pollution==1.2.0", "pytest")).parent
+    except PeerMissingError:
         return "detect-test-pollution: not to be had here"
     done = ran(
-        [str(PEER / "bin" / "detect-test-pollution"), "--failing-test", VICTIM, "--tests", "tests"],
+        [str(programs / "detect-test-pollution"), "--failing-test", VICTIM, "--tests", "tests"],
         root=root,
-        VIRTUAL_ENV=str(PEER),
-        PATH=f"{PEER / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        VIRTUAL_ENV=str(programs.parent),
+        PATH=f"{programs}{os.pathsep}{os.environ['PATH']}",
     )
     end = "found" if "the polluting test is" in done.output else done.output.strip().splitlines()[-1][:40]
     return f"detect-test-pollution: {end}, {done.wall:.1f} s wall, {done.cpu:.1f} s CPU"

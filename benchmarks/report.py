@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report_peers
+from benchmarks.peers import PeerMissingError
 from benchmarks.report_data import make_files
-from benchmarks.report_peers import PeerMissingError
 from benchmarks.table import Row, show
 from ci_itest.junit.reader import read_report
 from tests.helpers import junit_files

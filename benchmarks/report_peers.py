@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,8 +10,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ci-itest-bench" / "peers"
-UV = Path(__file__).resolve().parents[1] / ".ci" / "uv"
+from benchmarks.peers import FOLDER, PeerMissingError, python_with
+
 LONGEST = 240.0
 """Seconds a peer may take before it is stopped, and that is its figure."""
 
@@ -123,14 +122,10 @@ print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
 ELSEWHERE = "EnricoMi/publish-unit-test-result-action is on no package registry (a Docker image): not run"
 
 
-class PeerMissingError(Exception):
-    """A peer that cannot be installed here."""
-
-
 def peer_words(name: str, files: Sequence[str]) -> str:
     """What a peer says of the files, or what it cost; that it is missing, or took too long, where so."""
     try:
-        python = _venv(name.partition("-")[0] if name != "counts" else "junitparser", _PACKAGES[name])
+        python = python_with(f"report-{name.partition('-')[0] if name != 'counts' else 'junitparser'}", _PACKAGES[name])
     except PeerMissingError as error:
         return f"{name}: {error}"
     with tempfile.TemporaryDirectory() as folder:
@@ -209,7 +204,7 @@ def _program(programs: Path, name: str, package: str) -> Path:
 
 
 def _npm_folder(name: str, package: str) -> Path:
-    folder = CACHE / f"report-{name}"
+    folder = FOLDER / f"report-{name}"
     npm = shutil.which("npm")
     if npm is None:
         raise PeerMissingError("there is no npm here")
@@ -220,19 +215,3 @@ def _npm_folder(name: str, package: str) -> Path:
             raise PeerMissingError("cannot be installed here")
         (folder / ".installed").touch()
     return folder
-
-
-def _venv(name: str, packages: Sequence[str]) -> Path:
-    folder = CACHE / f"report-{name}"
-    python = folder / "bin" / "python"
-    if (folder / ".installed").exists():
-        return python
-    for command in (
-        [UV, "venv", "--quiet", "--allow-existing", "--python", ">=3.11", folder],
-        [UV, "pip", "install", "--quiet", "--python", python, *packages],
-    ):
-        ended = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-        if ended.returncode:
-            raise PeerMissingError("cannot be installed here")
-    (folder / ".installed").touch()
-    return python

@@ -19,13 +19,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers import python_with
 from benchmarks.services_parts import COMPOSE, HTTP, OURS, TESTCONTAINERS
 from benchmarks.table import Row, show
 from ci_itest.containers.engine import Engine
 from ci_itest.containers.images import ensure_image
 
 ROOT = Path(__file__).resolve().parents[1]
-PEER = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ci-itest-bench" / "peers" / "services"
 MIRROR = os.environ.get("CI_ITEST_REGISTRY_MIRROR", "")
 COMPOSE_PROGRAM = Path(sys.executable).parent / "docker-compose"
 TWO: dict[str, Any] = {"postgres": {"image": "postgres:15"}, "redis": {"image": "redis:7"}}
@@ -34,13 +34,7 @@ SIX: dict[str, Any] = {**TWO, "rabbitmq": {"image": "rabbitmq:3"}, "minio": HTTP
 
 def peer_python() -> Path:
     """A Python that has testcontainers."""
-    python = PEER / "bin" / "python"
-    if not python.exists():
-        uv = str(ROOT / ".ci" / "uv")
-        subprocess.run([uv, "venv", "--quiet", str(PEER)], check=True)
-        wanted = ["testcontainers[postgres,redis]>=4.9", "psycopg[binary]", "redis", "sqlalchemy"]
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), *wanted], check=True)
-    return python
+    return python_with("services", ("testcontainers[postgres,redis]>=4.9", "psycopg[binary]", "redis", "sqlalchemy"))
 
 
 def last_line(command: list[str], **variables: str) -> str:

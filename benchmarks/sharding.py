@@ -16,8 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import sharding_judge as judge
+from benchmarks.peers import PeerMissingError
 from benchmarks.sharding_data import DataSet, Seconds, Version, find_data, percentile
-from benchmarks.sharding_peers import PeerMissingError, solve, split
+from benchmarks.sharding_peers import solve, split
 from benchmarks.sharding_services import services_of
 from benchmarks.sharding_size import collect_rows, plan_rows
 from benchmarks.table import Row, show

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ci-itest-bench" / "peers"
-UV = Path(__file__).resolve().parents[1] / ".ci" / "uv"
+from benchmarks.peers import python_with
 
 PYTEST_SPLIT = ("pytest-split==0.11.0", "pytest==9.0.2")
 OR_TOOLS = ("ortools>=9.10",)
@@ -56,32 +54,6 @@ for task in json.load(open(sys.argv[1])):
     answers.append({"longest": solver.objective_value, "bound": solver.best_objective_bound})
 json.dump(answers, open(sys.argv[2], "w"))
 """
-
-
-class PeerMissingError(Exception):
-    """A peer could not be installed; its column stays empty."""
-
-
-def python_with(name: str, requirements: Sequence[str]) -> Path:
-    """The Python of a venv that has these requirements, made when it is not there.
-
-    Raises:
-        PeerMissingError: There is no way to install them here.
-    """
-    python = CACHE / name / "bin" / "python"
-    done = CACHE / name / ".installed"
-    if done.is_file() and done.read_text() == "\n".join(requirements):
-        return python
-    try:
-        for command in (
-            [UV, "venv", "--quiet", "--allow-existing", CACHE / name],
-            [UV, "pip", "install", "--quiet", "--python", python, *requirements],
-        ):
-            subprocess.run([str(part) for part in command], check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise PeerMissingError(f"{name} cannot be installed: {error}") from error
-    done.write_text("\n".join(requirements))
-    return python
 
 
 def split(tasks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.peers import PeerMissingError, python_with
 from benchmarks.sharding_data import DataSet, Seconds
-from benchmarks.sharding_peers import PYTEST_SPLIT, PeerMissingError, python_with, split
+from benchmarks.sharding_peers import PYTEST_SPLIT, split
 from benchmarks.table import Row
 from ci_itest.model.settings import SuiteSettings
 from ci_itest.planning.costs import Costs

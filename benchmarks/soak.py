@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.table import Row, show
+from tests.helpers.faults import report_job_variables
 from tests.helpers.github import running
 from tests.helpers.throttle import throttled
 
@@ -350,25 +351,18 @@ def merge(run: Run) -> int:
 def _limited(run: Run) -> Iterator[int]:
     """Merge as the report job of a pull request while GitHub answers half of the calls with its rate limit."""
     commit = json.loads((run.folder / "plan.json").read_text())["commit"]
-    event = run.folder / "event.json"
-    head = {"sha": commit, "ref": "faster-cart", "repo": {"id": 1296269}}
-    event.write_text(json.dumps({"action": "synchronize", "pull_request": {"number": 5, "head": head}}))
     with running() as github:
         github.pull_request()
         times = run.dice.randint(1, 4)
         github.fail("", status=429, headers={"Retry-After": "1"}, times=times)
-        run.environment |= {
-            "GITHUB_ACTIONS": "true",
-            "GITHUB_EVENT_NAME": "pull_request",
-            "GITHUB_EVENT_PATH": str(event),
-            "GITHUB_REPOSITORY": "acme/shop",
-            "GITHUB_REPOSITORY_ID": "1296269",
-            "GITHUB_RUN_ID": run.id.rpartition("-")[2],
-            "GITHUB_SHA": commit,
-            "GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/ci.yml@refs/pull/5/merge",
-            "GITHUB_API_URL": github.url,
-            "GITHUB_TOKEN": github.token,
-        }
+        run.environment |= report_job_variables(
+            run.folder,
+            github.url,
+            github.token,
+            sha=commit,
+            head_sha=commit,
+            run_id=run.id.rpartition("-")[2],
+        )
         run.struck = f"429 for {times} calls"
         yield merge(run)
 

@@ -79,7 +79,7 @@ def report_job(folder: Path, fault: str = "") -> Reported:
         done = subprocess.run(
             [sys.executable, "-I", "-m", "ci_itest", "merge", "report.xml", "--out", "out"],
             cwd=folder,
-            env=_environment(folder, url, github.token),
+            env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **report_job_variables(folder, url, github.token)},
             capture_output=True,
             text=True,
             check=False,
@@ -98,20 +98,21 @@ def _double(fault: str) -> Iterator[tuple[GitHub, str]]:
         yield github, ("http://127.0.0.1:9" if fault == "nobody listens" else github.url)
 
 
-def _environment(folder: Path, url: str, token: str) -> dict[str, str]:
+def report_job_variables(
+    folder: Path, url: str, token: str, *, sha: str = "1" * 40, head_sha: str = "2" * 40, run_id: str = "900"
+) -> dict[str, str]:
+    """What GitHub sets for the report job of a pull request; its event is written into the folder."""
     event = folder / "event.json"
-    head = {"sha": "2" * 40, "ref": "faster-cart", "repo": {"id": 1296269}}
+    head = {"sha": head_sha, "ref": "faster-cart", "repo": {"id": 1296269}}
     event.write_text(json.dumps({"action": "synchronize", "pull_request": {"number": 5, "head": head}}))
     return {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(folder),
         "GITHUB_ACTIONS": "true",
         "GITHUB_EVENT_NAME": "pull_request",
         "GITHUB_EVENT_PATH": str(event),
         "GITHUB_REPOSITORY": "acme/shop",
         "GITHUB_REPOSITORY_ID": "1296269",
-        "GITHUB_RUN_ID": "900",
-        "GITHUB_SHA": "1" * 40,
+        "GITHUB_RUN_ID": run_id,
+        "GITHUB_SHA": sha,
         "GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/ci.yml@refs/pull/5/merge",
         "GITHUB_API_URL": url,
         "GITHUB_TOKEN": token,
