@@ -38,6 +38,9 @@ Ensure = Callable[[str, Callable[[str], None]], str]
 """Gets an image onto the engine, telling how far it is; the name to start it by."""
 
 _LOST = "was lost"
+_TOLD_TO_END = (0, 128 + 9, 128 + 15)
+"""Exit codes of a server that somebody stopped: by its own good end, by SIGKILL or by SIGTERM."""
+_SHUTDOWN_SECONDS, _SHUTDOWN_POLL_SECONDS = 5.0, 0.05
 
 _Outcome = TypeVar("_Outcome")
 
@@ -148,7 +151,14 @@ class RunningServices:
         return tuple(words for name in self._containers if name not in self._finished and (words := self._death(name)))
 
     def lost(self) -> tuple[str, ...]:
-        """Services of which the engine tells nothing any more: "redis was lost: Cannot look at a container: …"."""
+        """Services of which the engine tells nothing any more: "redis was lost: Cannot look at a container: …".
+
+        An engine that shuts down ends its containers first and answers a little longer. So where one has ended as if
+        told to, this waits for a few seconds to see whether the engine goes too.
+        """
+        deadline = time.monotonic() + _SHUTDOWN_SECONDS
+        while self._is_one_told_to_end() and time.monotonic() < deadline:
+            time.sleep(_SHUTDOWN_POLL_SECONDS)
         return tuple(words for words in self.dead() if _LOST in words)
 
     def log_tail(self, name: str, *, lines: int = LOG_LINES) -> str:
@@ -158,6 +168,19 @@ class RunningServices:
     def exec(self, name: str, command: Sequence[str]) -> Executed:
         """Run a command inside a service's container, to its end."""
         return self._engine.exec(self._containers[name], command)
+
+    def _is_one_told_to_end(self) -> bool:
+        try:
+            states = [
+                self._engine.state(container)
+                for name, container in self._containers.items()
+                if name not in self._finished
+            ]
+        except EngineError:
+            return False
+        return any(
+            not state.is_running and not state.is_out_of_memory and state.exit_code in _TOLD_TO_END for state in states
+        )
 
     def _death(self, name: str) -> str:
         try:
@@ -219,7 +242,7 @@ def running(
     """Services that are ready inside the block and gone after it, however it is left.
 
     They start together, each as soon as its own image is there and what it `needs` is ready, on a network of their
-    own. When the block is left, each one's log is in `log_directory/<name>.log`; containers, their anonymous volumes
+    own. When the block is left, each one's log is in `log_directory/<name>.log`; containers, their anonymous
     volumes and the network are removed. When the process is killed, its guard removes them.
 
     Args:

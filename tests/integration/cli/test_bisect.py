@@ -184,7 +184,9 @@ def test_data_of_a_service_is_fresh_for_each_probe_and_other_workers_are_looked_
             if n == 4: assert redis("SET basket tea") == b"+OK"
 
         def test_is_empty(redis):
-            assert redis("GET basket") == b"$-1", "the basket is not empty"
+            for _ in range(40):  # the other worker may be behind
+                assert redis("GET basket") == b"$-1", "the basket is not empty"
+                time.sleep(0.05)
     """
     settings = f"""
         shards = 1

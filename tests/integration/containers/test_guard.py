@@ -90,6 +90,12 @@ def guards_of(pid: int) -> list[Path]:
     return found
 
 
+def left_of(others: list[Path]) -> str:
+    """ "" when this process has no guard but those others."""
+    left = set(guards_of(os.getpid())) - set(others)
+    return f"still there: {sorted(left)}" if left else ""
+
+
 def group_is_gone(pid: int) -> str:
     """ "" when no living process of that group is left."""
     for path in Path("/proc").glob("[0-9]*/stat"):
@@ -161,10 +167,11 @@ def test_the_guard_is_nobodys_child_and_no_orphan_of_the_job() -> None:
 
 
 def test_a_guard_ends_with_a_block_that_left_nothing() -> None:
+    others = guards_of(os.getpid())  # of fixtures that are up for the whole session of these tests
     with guarding(os.environ):
-        wait_until(lambda: "" if guards_of(os.getpid()) else "no guard yet", within_seconds=10)
+        wait_until(lambda: "" if set(guards_of(os.getpid())) - set(others) else "no guard yet", within_seconds=10)
 
-    wait_until(lambda: "" if not guards_of(os.getpid()) else "the guard is still there", within_seconds=10)
+    wait_until(lambda: left_of(others), within_seconds=10)
 
 
 @pytest.mark.docker
@@ -183,13 +190,13 @@ def test_what_was_not_released_goes_when_the_block_is_left(engine: Engine, mirro
 
 @pytest.mark.docker
 def test_what_was_released_stays(engine: Engine, run_name: str) -> None:
-    block = Block.of(Owner.of_this_process(run=run_name, shard="main-1"))
+    block, others = Block.of(Owner.of_this_process(run=run_name, shard="main-1")), guards_of(os.getpid())
 
     with guarding(os.environ) as guard:
         guard.cover(block.selector)
         network = engine.create_network(block.name, labels=block.labels)
         guard.release(block.selector)
-    wait_until(lambda: "" if not guards_of(os.getpid()) else "the guard is still there", within_seconds=10)
+    wait_until(lambda: left_of(others), within_seconds=10)
 
     assert held_by(engine, run_name) == [network]
     engine.remove_network(network)
