@@ -2,7 +2,11 @@
 
 Suites of files that wait for known times are made here and run through the command line. The runners' own `--shard` is
 asked which files it would give to whom, and judged by the seconds of the same run, so that the load of the machine
-does not count. `--rounds` sets how often ids are compared (20), `--quick` a few of everything.
+does not count. It ends within 15 minutes: a figure that is taken several times is taken as often as its share of
+`--minutes` allows, and says how often that was.
+
+    make bench NAME=runners ARGUMENTS="--quick"
+    make bench NAME=runners ARGUMENTS="--parts ids,init --only go"
 """
 
 from __future__ import annotations
@@ -28,7 +32,13 @@ from tests.helpers.runner_samples import SAMPLES, variables
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SHARDS = 4
-FILES = 40
+FILES = 24
+FEW_FILES = 6
+ROUNDS = 20
+PARTS = ("balance", "overhead", "ids", "init")
+SHARES = {"overhead": 0.12, "ids": 0.38}
+"""Of the time there is, for the parts that take a figure several times; the others take what they take."""
+
 HISTORY = "[history]\nstore = 'history.sqlite'\n"
 SHUFFLES = {
     "vitest": '["--sequence.shuffle"]',
@@ -72,7 +82,8 @@ WAITING = {
         ("node_modules/.bin/vitest", "run", "--maxWorkers=1"),
         lambda index: ("node_modules/.bin/vitest", "run", "--reporter=verbose", f"--shard={index}/{SHARDS}"),
         "node",
-        (("vitest.config.mjs", "export default { test: { globals: true } };\n"),),
+        # One process for all files: a new one for each takes longer than most of them wait.
+        (("vitest.config.mjs", "export default { test: { globals: true, isolate: false } };\n"),),
     ),
     "jest": Waiting(
         'runner = "jest"\n',
@@ -99,6 +110,16 @@ WAITING = {
             f"    public function testWaits() {{ usleep({milliseconds}000); $this->assertTrue(true); }}\n}}\n"
         ),
         ("phpunit", "--no-coverage", "tests"),
+    ),
+    "go": Waiting(
+        'runner = "go"\ntests = ["."]\n',
+        lambda number: f"wait{number}/wait_test.go",
+        lambda milliseconds: (
+            'package wait\n\nimport (\n\t"testing"\n\t"time"\n)\n\n'
+            f"func TestWaits(t *testing.T) {{ time.Sleep({milliseconds} * time.Millisecond) }}\n"
+        ),
+        ("gotestsum", "--", "-count=1", "-p=1", "./..."),
+        others=(("go.mod", "module example.com/waiting\n\ngo 1.19\n"),),
     ),
 }
 
@@ -171,11 +192,12 @@ def _listed(command: Sequence[str], root: Path, files: Iterable[str]) -> list[st
     return [file for file in files if Path(file).name in names]
 
 
-def overhead(name: str, root: Path, *, rounds: int) -> Row:
+def overhead(name: str, root: Path, *, until: float) -> Row:
     """Seconds of the shard's tests, from launch to the journal, beside those of the bare runner; the best of each."""
-    ours, bare = [], []
+    ours: list[float] = []
+    bare: list[float] = []
     ci_itest("plan", "--shards", "1", root=root)
-    for _ in range(rounds):
+    while len(ours) < 2 or (len(ours) < 5 and time.monotonic() < until):
         start = time.monotonic()
         subprocess.run(WAITING[name].bare, cwd=root, capture_output=True, check=True)
         bare.append(time.monotonic() - start)
@@ -185,29 +207,29 @@ def overhead(name: str, root: Path, *, rounds: int) -> Row:
         phases = json.loads((bundle / "shard.json").read_text())["phases"]
         ours.append(next(phase["seconds"] for phase in phases if phase["name"] == "tests"))
     more = min(ours) - min(bare)
-    share = more / min(bare)
-    value = f"{more:+.2f} s ({share:+.1%})"
     return Row(
-        f"overhead over the bare runner, {name}, best of {rounds}",
-        value,
+        f"overhead over the bare runner, {name}, {FEW_FILES} files, best of {len(ours)}",
+        f"{more:+.2f} s ({more / min(bare):+.1%})",
         "≤ 2 % or 0.3 s",
         more <= max(0.3, 0.02 * min(bare)),
     )
 
 
-def stable_ids(name: str, root: Path, *, rounds: int) -> Row:
+def stable_ids(name: str, root: Path, *, rounds: int, until: float) -> Row:
     """Whether every run, in every division and order, has the very same cases."""
     sample = SAMPLES[name]
     sample.write(root)
-    wanted, same = set(sample.verdicts), 0
-    for number in range(rounds):
+    wanted, same, done = set(sample.verdicts), 0, 0
+    while done < rounds and (done < 3 or time.monotonic() < until):
         shuffle = ("--set", f"arguments={','.join(json.loads(SHUFFLES[name]))}") if name in SHUFFLES else ()
-        options = ("--set", f"shards={number % 3 + 1}", "--set", "history.store=history.sqlite")
+        options = ("--set", f"shards={done % 3 + 1}", "--set", "history.store=history.sqlite")
         ci_itest("run", *options, *shuffle, root=root, **variables(root))
         same += {case.case.node_id for case in run_of(root).cases} == wanted
+        done += 1
     how = "shuffled" if name in SHUFFLES else "in its order"
-    figure = f"runs with the same ids, {name}, 3 shard counts, {how}"
-    return Row(figure, f"{same} of {rounds}", "100 %", same == rounds)
+    figure = f"runs with the same ids, {name}, {min(done, 3)} shard counts, {how}"
+    short = f" ({rounds} were asked for; the time was over)" if done < rounds else ""
+    return Row(figure, f"{same} of {done}{short}", "100 %", same == done)
 
 
 def init_runs(example: str, folder: Path) -> Row:
@@ -232,29 +254,45 @@ def init_runs(example: str, folder: Path) -> Row:
     )
 
 
-def measured(names: Sequence[str], folder: Path, *, rounds: int, quick: bool) -> Iterator[Row]:
-    for name in (name for name in WAITING if name in names):
-        root = waiting(name, folder / f"wait-{name}", count=FILES)
-        yield balance(name, root)
-        yield overhead(name, root, rounds=2 if quick else 5)
-    for name in (name for name in SAMPLES if name in names):
-        yield stable_ids(name, folder / f"ids-{name}", rounds=rounds)
-    for example in ("php",) if quick else ("node", "playwright", "go", "php", "shop"):
-        place = folder / f"init-{example}"
-        place.mkdir()
-        yield init_runs(example, place)
+def measured(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
+    names, parts = options.only.split(","), options.parts.split(",")
+    waits = [name for name in WAITING if name in names]
+    ids = [name for name in SAMPLES if name in names]
+    seconds = 60.0 * options.minutes
+    if "balance" in parts:
+        for name in waits:
+            yield balance(name, waiting(name, folder / f"wait-{name}", count=FILES))
+    if "overhead" in parts:
+        for name in waits:
+            root = waiting(name, folder / f"few-{name}", count=FEW_FILES)
+            yield overhead(name, root, until=time.monotonic() + SHARES["overhead"] * seconds / len(waits))
+    if "ids" in parts:
+        for name in ids:
+            until = time.monotonic() + SHARES["ids"] * seconds / len(ids)
+            yield stable_ids(name, folder / f"ids-{name}", rounds=options.rounds, until=until)
+    if "init" in parts:
+        for example in options.examples.split(","):
+            place = folder / f"init-{example}"
+            place.mkdir()
+            yield init_runs(example, place)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--rounds", type=int, default=20)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="the fewest rounds, one example")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often ids are compared")
+    parser.add_argument("--minutes", type=float, default=12.0, help="that all of it may take, about")
+    parser.add_argument("--parts", default=",".join(PARTS), help="by comma")
     parser.add_argument("--only", default=",".join(SAMPLES), help="runners, by comma")
+    parser.add_argument("--examples", default="node,playwright,go,php,shop", help="for init, by comma")
     options = parser.parse_args()
-    rounds = 3 if options.quick else options.rounds
+    if unknown := {*options.parts.split(",")} - {*PARTS}:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if options.quick:
+        options.rounds, options.minutes, options.examples = 3, 0.0, "php"
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="ci-itest-runners-") as folder:
-        for row in measured(options.only.split(","), Path(folder), rounds=rounds, quick=options.quick):
+        for row in measured(options, Path(folder)):
             print(f"{row.figure}: {row.value} {row.peers}", file=sys.stderr, flush=True)
             rows.append(row)
     show("runners", rows)
