@@ -15,7 +15,7 @@ MASK = "***"
 _SECRET_NAME = re.compile(r"token|secret|passw|passwd|key|credential|dsn", re.IGNORECASE)
 _SHORTEST_SECRET = 6
 _URL_CREDENTIALS = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s:/@'\"]*):(?P<password>[^\s/@'\"]+)@", re.I
+    r"(?P<scheme>[a-z][a-z0-9+.-]{0,30}://)(?P<user>[^\s:/@'\"]*):(?P<password>[^\s/@'\"]+)@", re.I
 )
 _KNOWN_FORMS = re.compile(
     r"\b(?:gh[opsur]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-[A-Za-z0-9-]{10,}"

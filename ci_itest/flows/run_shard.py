@@ -30,6 +30,7 @@ from ci_itest.flows.commands import Log, log_file, prepare
 from ci_itest.flows.fixing import fixes_of_shard, try_fixes
 from ci_itest.flows.handover import handed_over, prepared_copies
 from ci_itest.flows.image_cache import ImageWishes, snapshot_supply, supply_for, tidy
+from ci_itest.flows.masked_files import mask_files
 from ci_itest.flows.merge import case_results
 from ci_itest.flows.service_slices import service_logs, service_slices
 from ci_itest.flows.service_tails import service_tails
@@ -45,7 +46,7 @@ from ci_itest.model.recording import Surroundings
 from ci_itest.model.run import PhaseTime, ServiceTime, ShardResult, ShardState, StopReason
 from ci_itest.model.services import Endpoint, ServiceSpec
 from ci_itest.model.settings import SuiteSettings
-from ci_itest.runners.base import Launch, Runner, ShardRequest
+from ci_itest.runners.base import RUNNERS_FILES, Launch, Runner, ShardRequest
 from ci_itest.wire import write_document, write_whole
 
 if TYPE_CHECKING:
@@ -465,6 +466,8 @@ class _Run:
 
     def _leave_bundle(self, result: ShardResult) -> ShardResult:
         folder = self._job.folder
+        self._mask_what_tests_left()
+        result = replace(result, notes=tuple(self._notes))
         whole = with_results(result, self._tools.runner.read(folder.results, suite=self._job.suite))
         app_logs = [folder.logs / f"{log_name(name)}.log" for name in self._job.settings.all_apps]
         logs = service_logs(folder.service_logs, app_logs)
@@ -479,6 +482,11 @@ class _Run:
         write_whole(folder.junit / "shard.xml", junit_xml(case_results(whole), shard_labels=labels))
         write_shard(folder, result)
         return whole
+
+    def _mask_what_tests_left(self) -> None:
+        """Traces and reports of the runner hold what went over the wire, headers with tokens among it."""
+        for kind in RUNNERS_FILES:
+            self._notes += mask_files(self._job.folder.results / kind, self._mask)
 
     def _surroundings(self) -> Surroundings:
         environment = self._request.environment

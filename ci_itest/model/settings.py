@@ -293,6 +293,11 @@ class ReportSettings:
     )
     check: bool = _setting(False, "Also a check run with the failures at their lines (needs checks: write).")
     templates: str = _setting("", "Folder of your own report.html.j2, comment.md.j2 and summary.md.j2; empty: ours.")
+    playwright: Literal["auto", "on", "off"] = _setting(
+        "auto",
+        "Playwright's own HTML report of all shards beside the page; auto: by `ci-itest run`, with the installed "
+        "Playwright; on: in the report job too, which fetches Playwright with npx.",
+    )
     fail_on: Literal["failures", "new-failures"] = _setting(
         "failures", "new-failures: what fails in the base branch's newest complete run too lets the run pass."
     )

@@ -20,6 +20,7 @@ class Links:
         report_url: Where the HTML page can be fetched.
         head_sha: Commit that file links show, the pull request's head.
         replay_target: What `ci-itest replay` takes for this run: a run id or the path of a bundle.
+        pages: Name and address of reports beside this one, seen from its page.
     """
 
     repository_url: str = ""
@@ -28,6 +29,7 @@ class Links:
     report_url: str = ""
     head_sha: str = ""
     replay_target: str = ""
+    pages: tuple[tuple[str, str], ...] = ()
 
 
 def file_url(links: Links, file: str, line: int = 0) -> str:

@@ -311,6 +311,7 @@ def _facts(run: Run, links: Links) -> tuple[Fact, ...]:
         Fact("Attempt", str(run.run_attempt)),
         Fact("Started", moment(run.started_at)),
         Fact("Plan", run.plan_digest[:12]),
+        *(Fact("Report", name, address) for name, address in links.pages),
         Fact("Made by", f"ci-itest {__version__}"),
     )
     return tuple(fact for fact in facts if fact.value)

@@ -12,6 +12,15 @@ from ci_itest.model.plan import Unit
 from ci_itest.model.run import ListedFile
 from ci_itest.model.settings import SuiteSettings
 
+ATTACHMENTS = "attachments"
+"""Folder in the results with what failed tests left: screenshots, traces, videos."""
+
+BLOB = "blob"
+"""Folder in the results with the runner's own report of the shard, to be merged with those of the others."""
+
+RUNNERS_FILES = (ATTACHMENTS, BLOB)
+"""Folders in the results that the runner itself fills with files of any kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShardRequest:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from ci_itest.errors import RunnerError
-from ci_itest.runners.base import Launch, ShardRequest
+from ci_itest.runners.base import BLOB, Launch, ShardRequest
 from ci_itest.runners.node import REPORTERS, NodeRunner, escaped, files_to_run, installed, launch
-
-BLOB = "blob"
-"""Folder in the results with Playwright's own report of the shard, for `playwright merge-reports`."""
 
 _OLDEST_MINOR = 40
 

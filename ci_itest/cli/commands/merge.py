@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from ci_itest.model.run import Run, RunFacts
     from ci_itest.model.settings import ReportSettings
     from ci_itest.reporting.comparison import Base
+    from ci_itest.reporting.view import Links
 
 
 @click.command("merge")
@@ -233,14 +235,21 @@ def finish(
     templates: Mapping[str, str] | None = None,
     api: GitHubApi | None = None,
     bundles: Path | None = None,
+    installed_in: Path | None = None,
 ) -> Published:
     """Write the run's report and tell GitHub where there is one.
 
     Args:
         bundles: Folder of the bundles, whose attachments go beside the page.
+        installed_in: Where the runners' own tools for reports may be taken from; None where nothing of the repository
+            runs.
     """
     from ci_itest.flows.attachments import keep_attachments
     from ci_itest.flows.publish import outputs_of, publish
+
+    links = links_of(place, replay_target=replay_target or run.run_id)
+    if bundles:
+        run, links = _with_runners_reports(run, links, bundles, folder, wish=report.playwright, root=installed_in)
 
     published = publish(
         run,
@@ -248,7 +257,7 @@ def finish(
         title=report.title,
         key=comment_key(run, place),
         at=building.now(),
-        links=links_of(place, replay_target=replay_target or run.run_id),
+        links=links,
         bypass_reason=bypass_reason,
         base=base,
         fails_on_new_only=report.fail_on == "new-failures",
@@ -261,6 +270,18 @@ def finish(
     building.annotate(published.annotations, prefix=run.root)
     building.set_outputs(outputs_of(published, comment_url=comment_url))
     return published
+
+
+def _with_runners_reports(
+    run: Run, links: Links, bundles: Path, folder: Path, *, wish: str, root: Path | None
+) -> tuple[Run, Links]:
+    """Playwright's own report of all shards beside the page and linked from it, or a note that says why not."""
+    from ci_itest.flows.playwright_report import merged_reports
+
+    merged = merged_reports(bundles, folder, wish=wish, root=root, environment=os.environ)
+    names = {suite: "Playwright" if len(merged.pages) == 1 else f"Playwright, {suite}" for suite, _ in merged.pages}
+    pages = tuple((names[suite], address) for suite, address in merged.pages)
+    return replace(run, notes=(*run.notes, *merged.notes)), replace(links, pages=pages)
 
 
 def _repeat(decided: Decision) -> ExitCode:

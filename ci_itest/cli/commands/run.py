@@ -97,6 +97,7 @@ def command(
         templates=templates_of(plan, place, api=api),
         api=api,
         bundles=folder.bundles,
+        installed_in=config.root,
     )
     _tell(published.view)
     click.echo(_shown(published.page))
