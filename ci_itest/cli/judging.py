@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ci_itest.config.reader import Config
     from ci_itest.flows.quarantine import Keeper
     from ci_itest.history.store import HistoryStore
+    from ci_itest.model.cases import CaseId
     from ci_itest.model.judged import FlakyCase
     from ci_itest.model.plan import Plan
     from ci_itest.model.quarantine import QuarantineEntry
@@ -61,9 +62,28 @@ def judged_run(
         return run
     with building.history(config, place) as store:
         judged = judge(run, store=store, repository=place.repository, is_main=is_main(config, place))
+        run = with_judgement(run, replace(judged, quarantine=quarantine))
+        knowingly = _muted_knowingly(run, store, place)
     flaky = _owned(judged.flaky, owners(), folder=run.root) if judged.flaky else ()
-    judged = replace(judged, quarantine=quarantine, flaky=flaky)
-    return with_quarantine(with_judgement(run, judged), quarantine, at=run.started_at)
+    run = replace(run, judged=replace(run.judged, flaky=flaky))
+    return with_quarantine(run, quarantine, at=run.started_at, knowingly=knowingly)
+
+
+def _muted_knowingly(run: Run, store: HistoryStore | None, place: Place) -> frozenset[CaseId]:
+    """Of the muted cases that the default branch has broken those that a person muted for that; few ever ask."""
+    from ci_itest.errors import HistoryError
+    from ci_itest.flaky.quarantine import broken_cases
+    from ci_itest.flows.quarantine import muted_knowingly
+
+    broken = broken_cases(run)
+    asked = [entry for entry in run.judged.quarantine if entry.case in broken]
+    if store is None or not asked:
+        return frozenset()
+    try:
+        return muted_knowingly(asked, store=store, repository=place.repository)
+    except HistoryError as error:
+        say(f"warning: {error.message} What the default branch has broken counts, in quarantine or not.")
+        return frozenset()
 
 
 def _owned(cases: tuple[FlakyCase, ...], codeowners: str, *, folder: str) -> tuple[FlakyCase, ...]:

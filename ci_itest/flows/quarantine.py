@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ci_itest.errors import HistoryError, UsageError
 from ci_itest.flaky.evidence import flaky_evidence
 from ci_itest.flaky.owners import owner_of
-from ci_itest.flaky.quarantine import Release, is_over, later, proposed, released, renewed
+from ci_itest.flaky.quarantine import Release, is_over, later, proposed, released, renewed, was_failing
 from ci_itest.history.store import HistoryStore
 from ci_itest.model.cases import CaseId
 from ci_itest.model.quarantine import QuarantineEntry, QuarantineMode
 from ci_itest.model.settings import FlakySettings
 
 TOOL = "ci-itest"
+_LOOKED_BACK = 500
+"""Runs among which the default branch's are looked up; a service gives no more at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,11 @@ def _release(keeper: Keeper) -> Sequence[str]:
     store, repository = keeper.store, keeper.repository
     memory = store.flaky_state(repository=repository).memory
     numbers = store.case_numbers(repository=repository)
+    entries = store.quarantined(repository=repository)
+    broken = [entry for entry in entries if (number := numbers.get(entry.case)) and memory.broken_on_main(number) > 0]
+    knowingly = muted_knowingly(broken, store=store, repository=repository)
     lines = []
-    for release in released(store.quarantined(repository=repository), memory, numbers=numbers, at=keeper.at):
+    for release in released(entries, memory, numbers=numbers, at=keeper.at, knowingly=knowingly):
         number = numbers.get(release.entry.case)
         still_flaky = number is not None and memory.is_flaky(number) and memory.broken_on_main(number) < 0.5
         if still_flaky and (extended := _extended(keeper, release)):
@@ -73,6 +78,28 @@ def _release(keeper: Keeper) -> Sequence[str]:
         owner = f" {release.entry.owner}, its failures count again." if release.entry.owner else ""
         lines.append(f"{release.entry.case} left quarantine: {release.because}.{owner}")
     return lines
+
+
+def muted_knowingly(entries: Iterable[QuarantineEntry], *, store: HistoryStore, repository: str) -> frozenset[CaseId]:
+    """Those of the cases that a person put in quarantine while the default branch failed them already.
+
+    Raises:
+        HistoryError: The history cannot tell.
+    """
+    by_hand = [entry for entry in entries if entry.added_by != TOOL]
+    if not by_hand:
+        return frozenset()
+    main = store.flaky_state(repository=repository).memory.main
+    main_runs = [run for run in store.runs(_LOOKED_BACK, repository=repository) if run.branch == main]
+    numbers = store.case_numbers(repository=repository)
+    failures = store.failures(
+        [numbers[entry.case] for entry in by_hand if entry.case in numbers], repository=repository
+    )
+    return frozenset(
+        entry.case
+        for entry in by_hand
+        if was_failing(entry, main_runs=main_runs, failures=failures.get(numbers.get(entry.case, 0), ()), main=main)
+    )
 
 
 def _extended(keeper: Keeper, release: Release) -> QuarantineEntry | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,10 @@ import pytest
 import requests
 
 from ci_itest.history.sql import SqlHistory
+from ci_itest.process import output_of
 from ci_itest.service.settings import ServiceSettings
 from tests.helpers import issuer as issuers
-from tests.helpers.service import serving
+from tests.helpers.service import change_quarantine, free_port, serve_process, serving
 from tests.helpers.suites import ci_itest, write_files
 
 FILES = {
@@ -35,8 +36,7 @@ class Served:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     database = str(tmp_path / "service.sqlite")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = f"retries = 0\nworkers = 1\nshards = 1\n[history]\nstore = '{url}'\n"
     root = write_files(tmp_path / "repo", {**FILES, "ci-itest.toml": settings})
@@ -61,7 +61,7 @@ def test_a_quarantine_set_on_the_page_reaches_the_next_plan(served: Served) -> N
         assert len(found) == 1, (found, output)
         recorded = found[0]
         numbers = {case.name: number for case, number in history.case_numbers(repository="acme/shop").items()}
-    quarantine_on_the_page(served.url, numbers["test_races"])
+    change_quarantine(served.url, "acme/shop", numbers["test_races"], reason="races")
     second, later = ci_itest("plan", "--run-id", "101", root=served.root, **job)
 
     assert first == 1, output
@@ -71,15 +71,39 @@ def test_a_quarantine_set_on_the_page_reaches_the_next_plan(served: Served) -> N
     assert [entry["case"]["name"] for entry in plan["quarantine"]] == ["test_races"]
 
 
-def quarantine_on_the_page(url: str, case_id: int) -> None:
-    """As a person does it: open the case's page, fill in its form, send it."""
-    browser = requests.Session()
-    page = browser.get(f"{url}/r/acme/shop/cases/{case_id}", timeout=60)
-    token = re.search(r'name="token" value="([0-9a-f]+)"', page.text)
-    assert token is not None, page.text[:2_000]
-    form = {"case_id": str(case_id), "action": "add", "token": token[1], "reason": "races", "days": "14"}
-    answer = browser.post(f"{url}/r/acme/shop/quarantine", data=form, timeout=60, allow_redirects=False)
-    assert answer.status_code == 303, answer.text[:2_000]
+def test_what_a_person_mutes_because_it_fails_on_main_stays_muted(tmp_path: Path) -> None:
+    settings = "retries = 0\nworkers = 1\nshards = 1\n[history]\nstore = '{url}'\n"
+    root = write_files(tmp_path / "repo", FILES)
+    with serve_process(tmp_path, "--repository", "acme/shop") as service:
+        write_files(root, {"ci-itest.toml": settings.format(url=service.url)})
+        job = {"CI_ITEST_SERVICE_KEY": service.key, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        _repository(root)
+
+        red, before = ci_itest("run", root=root, **job)
+        number = _cases_on_the_page(service.url)["test_races"]
+        change_quarantine(service.url, "acme/shop", number, reason="known since Friday")
+        after = [ci_itest("run", root=root, **job) for _ in range(2)]
+
+    assert red == 1, before
+    for code, output in after:
+        assert code == 0, output
+        assert "1 failed in quarantine" in output
+        assert "left quarantine" not in output
+
+
+def _repository(root: Path) -> None:
+    """On the branch main, where what fails again and again is broken."""
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "The suite"]):
+        author = ["-c", "user.name=Mara", "-c", "user.email=mara@example.test"]
+        code, output = output_of(["git", *author, *words], directory=root, environment=dict(os.environ))
+        assert code == 0, output
+
+
+def _cases_on_the_page(url: str) -> dict[str, int]:
+    """Function name to number, as the page of the slowest cases links them."""
+    page = requests.get(f"{url}/r/acme/shop/slow", timeout=60).text
+    found = re.findall(r'href="[^"]*/cases/(\d+)[^"]*"[^>]*>\s*([^<]*)', page)
+    return {name.strip().rpartition("::")[2]: int(number) for number, name in found}
 
 
 def test_a_service_that_is_away_changes_no_exit_code_and_the_run_is_kept(tmp_path: Path) -> None:

@@ -8,8 +8,18 @@ import pytest
 
 from ci_itest.flaky.fold import Memory, fold
 from ci_itest.flaky.owners import owner_of
-from ci_itest.flaky.quarantine import is_over, later, proposed, released, renewed, skipped_cases, with_quarantine
+from ci_itest.flaky.quarantine import (
+    is_over,
+    later,
+    proposed,
+    released,
+    renewed,
+    skipped_cases,
+    was_failing,
+    with_quarantine,
+)
 from ci_itest.model.cases import CaseId, Verdict
+from ci_itest.model.history import PastFailure, RunSummary
 from ci_itest.model.judged import CaseCause, CauseKind, Judged
 from ci_itest.model.quarantine import QuarantineEntry, QuarantineMode
 from ci_itest.model.run import Conclusion, Finding, FindingKind
@@ -140,6 +150,59 @@ def test_a_case_broken_on_main_is_heard_in_quarantine() -> None:
     made = replace(run(passed=3, cases=[failed("test_7")]), judged=known)
 
     assert with_quarantine(made, [entry(NAMES[7])], at=NOW) == made
+
+
+def test_a_case_that_a_person_muted_for_being_broken_stays_muted() -> None:
+    known = Judged(causes=(CaseCause(NAMES[7], CauseKind.KNOWN, 0.95),))
+    made = replace(run(passed=3, cases=[failed("test_7")]), judged=known)
+    memory = fold(flaky_memory(), results("b", {7: (2, 2)})).memory
+    for number in range(6):
+        memory = fold(memory, results(f"b{number}", {7: (2, 2)})).memory
+
+    judged = with_quarantine(made, [entry(NAMES[7])], at=NOW, knowingly=[NAMES[7]])
+
+    assert judged.count(Verdict.QUARANTINED) == 1
+    assert released([entry(NAMES[7])], memory, numbers=NUMBERS, at=NOW, knowingly=[NAMES[7]]) == ()
+
+
+@pytest.mark.parametrize(
+    ("history", "was"),
+    [
+        pytest.param("FMF", True, id="failed before and since"),
+        pytest.param("PFM", True, id="failed last"),
+        pytest.param("FPM", False, id="passed before it was muted"),
+        pytest.param("FMPF", False, id="passed in between"),
+        pytest.param("PMF", False, id="main broke it later"),
+        pytest.param("RM", False, id="a retry passed"),
+        pytest.param("M", False, id="no run yet"),
+        pytest.param("FFMFF", True, id="for as long as is known"),
+    ],
+)
+def test_muted_knowingly_is_what_main_failed_then_and_ever_since(history: str, was: bool) -> None:
+    """F failed on main, P passed, R recovered; M when it was muted."""
+    days = [later(NOW, seconds=day * DAY) for day in range(len(history))]
+    main_runs = [summary(str(number), at) for number, at in enumerate(days) if history[number] != "M"]
+    failures = [
+        PastFailure(at, "main", "c0ffee", is_recovered=what == "R")
+        for at, what in zip(days, history, strict=True)
+        if what in "FR"
+    ]
+    muted = entry(NAMES[7], added_at=days[history.index("M")])
+
+    assert was_failing(muted, main_runs=main_runs[::-1], failures=failures, main="main") is was
+
+
+def test_attempts_of_one_run_are_one_run() -> None:
+    first, second = (later(NOW, seconds=minutes * 60) for minutes in (1, 2))
+    main_runs = [summary("7", second), summary("7", first), summary("6", NOW)]
+    muted = entry(NAMES[7], added_at=later(NOW, seconds=DAY))
+
+    # The second attempt did not run what was muted meanwhile.
+    assert was_failing(muted, main_runs=main_runs, failures=[PastFailure(first, "main", "c", False)], main="main")
+
+
+def summary(run_id: str, at: str) -> RunSummary:
+    return RunSummary(run_id, 1, "c0ffee", "main", at, at, Conclusion.FAILURE, is_trusted=True)
 
 
 @pytest.mark.parametrize(
