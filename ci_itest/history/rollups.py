@@ -20,7 +20,6 @@ _COUNTED = f"""
     CASE WHEN result.verdict = {VERDICT_CODES[Verdict.QUARANTINED]} THEN 1 ELSE 0 END,
     CASE WHEN result.verdict = {VERDICT_CODES[Verdict.SKIPPED]} THEN 1 ELSE 0 END,
     {_TAKEN}"""
-_SUMMED = ", ".join(f"SUM({one.strip()})" for one in _COUNTED.split(",\n"))
 _INTO = (
     "INSERT INTO case_days (repository_id, day, case_id, runs, failed, recovered, quarantined, skipped, taken_us, "
     "slowest_us)"
@@ -43,14 +42,4 @@ def add_run(connection: Connection, run_id: int, *, repository_id: int, started_
     of = f"{int(repository_id)}, {int(started_us) // DAY_US}, result.case_id, {_COUNTED}, {_TAKEN}"
     connection.exec_driver_sql(
         f"{_INTO} SELECT {of} FROM results AS result WHERE result.run_id = {int(run_id)} {_UPSERT}"  # noqa: S608
-    )
-
-
-def add_all(connection: Connection) -> None:
-    """Count every result in, where nothing is counted yet."""
-    day = f"run.started_us / {DAY_US}"
-    connection.exec_driver_sql(
-        f"{_INTO} SELECT run.repository_id, {day}, result.case_id, {_SUMMED}, MAX({_TAKEN}) "  # noqa: S608
-        "FROM results AS result JOIN runs AS run ON run.id = result.run_id "
-        f"GROUP BY run.repository_id, {day}, result.case_id"
     )
