@@ -174,7 +174,7 @@ def _lend(environment: dict[str, str], checkout: Checkout, inside: str, tree: Pa
 
 def _here(root: Path, environment: dict[str, str], checkout: Checkout | None) -> Here:
     from ci_itest.flows.matching import Here
-    from ci_itest.flows.run_shard import memory_bytes
+    from ci_itest.flows.surroundings import memory_bytes
 
     config = building.read_settings(root, None, ())
     return Here(

@@ -15,7 +15,8 @@ from ci_itest.flaky.bisection import Answer, Bisected, Search
 from ci_itest.flows.commands import log_file
 from ci_itest.flows.recordings import Recording
 from ci_itest.flows.replay import in_recorded_order
-from ci_itest.flows.run_shard import Fresh, ShardJob, Tools, run_shard
+from ci_itest.flows.run_shard import Fresh, Tools, run_shard
+from ci_itest.flows.shard_jobs import ShardJob
 from ci_itest.masking import masker, secrets_of
 from ci_itest.model.run import ShardResult
 from ci_itest.model.settings import Seconds

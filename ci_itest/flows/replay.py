@@ -14,7 +14,8 @@ from ci_itest.flows.bundles import BundleFolder
 from ci_itest.flows.matching import Here
 from ci_itest.flows.merge import case_results
 from ci_itest.flows.recordings import Recording, plan_of
-from ci_itest.flows.run_shard import HASH_SEED, OWN_PREFIX, ShardJob, Tools, run_shard
+from ci_itest.flows.run_shard import Tools, run_shard
+from ci_itest.flows.shard_jobs import HASH_SEED, OWN_PREFIX, ShardJob
 from ci_itest.masking import is_secret_name
 from ci_itest.model.cases import Verdict
 from ci_itest.model.progress import Step

@@ -6,46 +6,40 @@ Whatever happens, a bundle is left that says how far it got; whatever happens, t
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
-import platform
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ci_itest
-from ci_itest import __version__
-from ci_itest.config.templates import names_in
 from ci_itest.containers.guard import guarding
 from ci_itest.errors import AppError, BuildError, CiItestError, ExitCode, PrepareError, ServiceError
 from ci_itest.flows.app_images import BuiltImages, building
 from ci_itest.flows.apps import Apps, Host, check_apps, container_apps, log_name
 from ci_itest.flows.builds import build, build_environment
-from ci_itest.flows.bundles import BundleFolder, with_results, write_shard
+from ci_itest.flows.bundles import with_results, write_shard
 from ci_itest.flows.commands import Log, log_file, prepare
 from ci_itest.flows.fixing import fixes_of_shard, try_fixes
 from ci_itest.flows.handover import handed_over, prepared_copies
-from ci_itest.flows.image_cache import ImageWishes, snapshot_supply, supply_for, tidy
+from ci_itest.flows.image_cache import snapshot_supply, supply_for, tidy
 from ci_itest.flows.masked_files import mask_files
 from ci_itest.flows.merge import case_results
 from ci_itest.flows.service_slices import service_logs, service_slices
 from ci_itest.flows.service_tails import service_tails
+from ci_itest.flows.shard_jobs import ShardJob, blank_result, request_of, with_needed_services
 from ci_itest.flows.snapshots import Preparation
+from ci_itest.flows.surroundings import surroundings_of
 from ci_itest.flows.testing import Tested, Watch, run_tests
 from ci_itest.junit.writer import junit_xml
 from ci_itest.masking import Masker, masker, secrets_of
 from ci_itest.model.cases import Verdict
 from ci_itest.model.fixes import FixAttempt
-from ci_itest.model.plan import Plan
 from ci_itest.model.progress import Step
 from ci_itest.model.recording import Surroundings
 from ci_itest.model.run import PhaseTime, ServiceTime, ShardResult, ShardState, StopReason
 from ci_itest.model.services import Endpoint, ServiceSpec
-from ci_itest.model.settings import SuiteSettings
 from ci_itest.runners.base import RUNNERS_FILES, Launch, Runner, ShardRequest
 from ci_itest.wire import write_document, write_whole
 
@@ -55,53 +49,13 @@ if TYPE_CHECKING:
     from ci_itest.containers.services import RunningServices, ServiceEvent
     from ci_itest.containers.supply import Supply
 
-OWN_PREFIX = "CI_ITEST_"
 RESET_VARIABLE = "CI_ITEST_RESET_SQL"
 """Names, for prepare and tests in any language, the file that installs the reset of a PostgreSQL database."""
 
 RESET_SQL = Path(ci_itest.__file__).parent / "pytest_plugin" / "databases" / "postgres_reset.sql"
-HASH_SEED = "PYTHONHASHSEED"
 
 Report = Callable[[Step], None]
 Fresh = Callable[[], contextlib.AbstractContextManager[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class ShardJob:
-    """One shard to run.
-
-    Attributes:
-        root: Folder of the settings; commands run there.
-        folder: Where the bundle goes.
-        environment: The whole environment that prepare, app and tests start from.
-        mirror: Registry that stands for Docker Hub, "" for Docker Hub itself.
-        cores: Processor cores of this machine.
-        only: The only cases to run ("file::name"); empty for all of the shard.
-        queues: What each worker is to run, in order, as an earlier run recorded it; empty for the runner's own choice.
-        hash_seed: PYTHONHASHSEED where the environment sets none; "" for one drawn from run and shard.
-        rerun_of: The attempt whose failed and missing cases `only` names; 0 for none.
-        seed: For plugins that shuffle or draw; "" for one drawn from run and shard.
-        images: Where images come from and what is kept of them.
-        builds: Folder that the shards of the run on this machine share, so that they build once; None to build here.
-    """
-
-    plan: Plan
-    suite: str
-    index: int
-    settings: SuiteSettings
-    root: Path
-    folder: BundleFolder
-    environment: Mapping[str, str] = field(repr=False)
-    run_attempt: int = 1
-    mirror: str = ""
-    cores: int = 1
-    only: tuple[str, ...] = ()
-    queues: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    hash_seed: str = ""
-    seed: str = ""
-    rerun_of: int = 0
-    builds: Path | None = None
-    images: ImageWishes = field(default_factory=ImageWishes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +82,8 @@ class Tools:
 
 def run_shard(job: ShardJob, tools: Tools) -> ShardResult:
     """Run the shard and leave its bundle; the result says how it ended, an error a user can meet included."""
-    job = _with_needed_services(job)
-    write_shard(job.folder, _blank_result(job, started_at=tools.now()))
+    job = with_needed_services(job)
+    write_shard(job.folder, blank_result(job, started_at=tools.now()))
     return _Run(job, tools).through_all_phases()
 
 
@@ -159,8 +113,8 @@ class _Run:
         self._fixes: tuple[FixAttempt, ...] = ()
         self._mask: Masker = masker(secrets_of(job.environment))
         self._versions: tuple[tuple[str, str], ...] = ()
-        self._request = _request(job, tools.runner, at=tools.now())
-        self._blank = _blank_result(job, started_at=tools.now())
+        self._request = request_of(job, tools.runner, at=tools.now())
+        self._blank = blank_result(job, started_at=tools.now())
         self._preparation = Preparation(job.settings.prepare)
 
     def through_all_phases(self) -> ShardResult:
@@ -489,24 +443,7 @@ class _Run:
             self._notes += mask_files(self._job.folder.results / kind, self._mask)
 
     def _surroundings(self) -> Surroundings:
-        environment = self._request.environment
-        return Surroundings(
-            settings=_masked(self._job.settings, self._mask),
-            variables=tuple(sorted(environment)),
-            time_zone=environment.get("TZ", ""),
-            locale=environment.get("LC_ALL") or environment.get("LANG", ""),
-            hash_seed=environment.get(HASH_SEED, ""),
-            versions=self._versions,
-            platform=sys.platform,
-            machine=platform.machine(),
-            cores=self._job.cores,
-            memory_bytes=memory_bytes(),
-            tool_version=__version__,
-            root=self._job.plan.root,
-            seed=self._request.seed,
-            umask=_umask(),
-            open_files=_open_files(),
-        )
+        return surroundings_of(self._job, self._request, versions=self._versions, mask=self._mask)
 
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -534,115 +471,6 @@ class _Run:
 
     def _report(self, step: Step) -> None:
         self._tools.report(step)
-
-
-def _blank_result(job: ShardJob, *, started_at: str) -> ShardResult:
-    suite = job.plan.suite(job.suite)
-    assert suite is not None
-    shard = suite.shard(job.index)
-    # Nobody planned for a part of the part, and a plan without a history counts tests, not seconds.
-    is_planned = not job.only and any(unit.is_known for unit in shard.units)
-    return ShardResult(
-        suite=job.suite,
-        index=job.index,
-        count=suite.shard_count,
-        plan_digest=job.plan.digest,
-        run_id=job.plan.run_id,
-        run_attempt=job.run_attempt,
-        commit=job.plan.commit,
-        planned_seconds=shard.expected_seconds if is_planned else 0.0,
-        planned_wall_seconds=max(0.0, shard.wall_seconds - job.settings.boot) if is_planned else 0.0,
-        started_at=started_at,
-        rerun_of=job.rerun_of,
-    )
-
-
-def _with_needed_services(job: ShardJob) -> ShardJob:
-    """The job without the services that only other shards need, and without the variables that name these."""
-    suite = job.plan.suite(job.suite)
-    assert suite is not None
-    needed = suite.shard(job.index).services
-    if needed is None:
-        return job
-    left_out = job.settings.services.keys() - set(needed)
-    environment = {
-        name: template for name, template in job.settings.environment.items() if not names_in(template) & left_out
-    }
-    services = {name: service for name, service in job.settings.services.items() if name not in left_out}
-    return replace(job, settings=replace(job.settings, services=services, environment=environment))
-
-
-def _request(job: ShardJob, runner: Runner, *, at: str) -> ShardRequest:
-    suite = job.plan.suite(job.suite)
-    assert suite is not None
-    clean = {name: value for name, value in job.environment.items() if not name.startswith(OWN_PREFIX)}
-    clean.setdefault(HASH_SEED, job.hash_seed or _drawn_seed(job))
-    return ShardRequest(
-        suite=job.suite,
-        settings=job.settings,
-        root=job.root,
-        index=job.index,
-        count=suite.shard_count,
-        files=suite.shard(job.index).files,
-        planned=tuple(sorted(suite.files)),
-        results=job.folder.results,
-        environment=runner.tool_environment(job.settings, root=job.root, environment=clean),
-        workers=job.cores if job.settings.workers == "auto" else job.settings.workers,
-        only=job.only,
-        queues=job.queues,
-        long_cases=suite.shard(job.index).long_cases,
-        pieces=tuple(unit for unit in suite.shard(job.index).units if not unit.is_whole_file),
-        seed=job.seed or _drawn_seed(job),
-        skips=_skips(job, at=at),
-    )
-
-
-def _skips(job: ShardJob, *, at: str) -> tuple[tuple[str, str], ...]:
-    """Cases in quarantine that are not to run, and why; one that was asked for by name runs."""
-    if not job.plan.quarantine:
-        return ()
-    from ci_itest.flaky.quarantine import skipped_cases
-
-    asked = frozenset() if job.rerun_of else frozenset(job.only)
-    return tuple(
-        (case.node_id, why)
-        for case, why in skipped_cases(job.plan.quarantine, at=at).items()
-        if case.suite == job.suite and case.node_id not in asked
-    )
-
-
-def _drawn_seed(job: ShardJob) -> str:
-    """For the order of sets, and of shuffled cases, in this shard: new in each run, the same in its re-runs."""
-    drawn = hashlib.sha256(f"{job.plan.run_id}/{job.suite}/{job.index}".encode()).digest()
-    return str(int.from_bytes(drawn[:4], "big"))
-
-
-def _masked(settings: SuiteSettings, mask: Masker) -> SuiteSettings:
-    return replace(settings, environment={name: mask(value) for name, value in settings.environment.items()})
-
-
-def memory_bytes() -> int:
-    """Of the machine, 0 where it cannot be asked."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return 0
-
-
-def _umask() -> str:
-    """As the shell writes it; there is no asking for it without setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return f"{mask:04o}"
-
-
-def _open_files() -> int:
-    """How many files a process may have open, 0 where it cannot be asked."""
-    try:
-        import resource
-    except ImportError:
-        return 0
-    return max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 0)
 
 
 def _service_times(endpoints: Mapping[str, Endpoint], asked_for: Mapping[str, float]) -> tuple[ServiceTime, ...]:

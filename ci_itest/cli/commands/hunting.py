@@ -155,7 +155,8 @@ class _Suite:
         """Every probe with what became of its suspects; RunnerError when the shard could not run any."""
         from ci_itest.containers.guard import guarding
         from ci_itest.flows.hunt import hunt
-        from ci_itest.flows.run_shard import ShardJob, run_shard
+        from ci_itest.flows.run_shard import run_shard
+        from ci_itest.flows.shard_jobs import ShardJob
         from ci_itest.model.run import StopReason
 
         def probing(request: ShardRequest, fresh: Fresh) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ci_itest.flows.matching import Here
     from ci_itest.flows.recordings import Recording, Wanted
     from ci_itest.flows.replay import Replayed
-    from ci_itest.flows.run_shard import ShardJob
+    from ci_itest.flows.shard_jobs import ShardJob
     from ci_itest.model.recording import Surroundings
     from ci_itest.model.run import ShardResult
     from ci_itest.runners.base import ShardRequest

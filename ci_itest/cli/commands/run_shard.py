@@ -17,7 +17,7 @@ from ci_itest.errors import PlanError, UsageError
 
 if TYPE_CHECKING:
     from ci_itest.config.reader import Config
-    from ci_itest.flows.run_shard import ShardJob
+    from ci_itest.flows.shard_jobs import ShardJob
     from ci_itest.model.cases import Verdict
     from ci_itest.model.plan import Plan
     from ci_itest.model.progress import Step
@@ -87,7 +87,8 @@ def command(
     Exit code: 0 all passed, 1 tests failed, 3 services, prepare or app failed, 5 stopped before the end.
     """
     from ci_itest.flows.bundles import BundleFolder, bundle_name
-    from ci_itest.flows.run_shard import ShardJob, exit_code_of, run_shard
+    from ci_itest.flows.run_shard import exit_code_of, run_shard
+    from ci_itest.flows.shard_jobs import ShardJob
     from ci_itest.flows.snapshots import check_steps
 
     config = building.read_settings(root, config_file, assignments)

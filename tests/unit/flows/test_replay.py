@@ -11,7 +11,7 @@ from ci_itest.errors import UsageError
 from ci_itest.flows.bundles import BundleFolder
 from ci_itest.flows.recordings import Recording
 from ci_itest.flows.replay import CaseTimes, Wish, compared, job_of
-from ci_itest.flows.run_shard import ShardJob
+from ci_itest.flows.shard_jobs import ShardJob
 from ci_itest.model.recording import Surroundings
 from ci_itest.model.run import ServiceTime, ShardResult
 from ci_itest.model.settings import ServiceSettings, SuiteSettings
