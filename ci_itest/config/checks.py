@@ -11,6 +11,7 @@ from ci_itest.errors import SettingsError
 from ci_itest.model.settings import (
     AppSettings,
     BuildSettings,
+    CacheSettings,
     CommandSettings,
     ComposeSettings,
     PrepareSettings,
@@ -44,6 +45,8 @@ def check_whole(made: Any, path: KeyPath, place: Place) -> None:
             raise SettingsError(
                 f"{place(path)}: `compose` names no file.", hint='Write compose = "docker-compose.test.yml".'
             )
+        case CacheSettings():
+            _check_cache(made, path, place)
         case AppSettings():
             _check_app(made, path, place)
         case _:
@@ -72,6 +75,18 @@ def _check_suite(made: SuiteSettings, path: KeyPath, place: Place) -> None:
                 f"{place((*path, 'app', name))}: a service is called `{name}` already.",
                 hint=f"{{{name}.url}} can stand for one of them only.",
             )
+
+
+def _check_cache(made: CacheSettings, path: KeyPath, place: Place) -> None:
+    if made.paths and not made.key:
+        raise SettingsError(
+            f"{place(path)}: [cache] has no `key`, so nothing would ever renew what is kept.",
+            hint='Name the files that decide what is downloaded: key = ["package-lock.json"].',
+        )
+    for one in made.paths:
+        # The cache action takes a path a line, and one that begins with ! as what to leave out.
+        if not one.strip() or not one.isprintable() or one.strip().startswith("!"):
+            raise SettingsError(f"{place((*path, 'paths'))}: {one!r} is no folder.")
 
 
 def _check_service(made: ServiceSettings, path: KeyPath, place: Place) -> None:

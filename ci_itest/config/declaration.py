@@ -14,6 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ci_itest.model.settings import (
     BypassSettings,
+    CacheSettings,
     FlakySettings,
     HistorySettings,
     ImageSettings,
@@ -25,6 +26,7 @@ from ci_itest.model.settings import (
 
 SHARED_TABLES: Mapping[str, type] = {
     "images": ImageSettings,
+    "cache": CacheSettings,
     "bypass": BypassSettings,
     "report": ReportSettings,
     "history": HistorySettings,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci_itest.bypass.globs import matches
 from ci_itest.errors import EngineError, FileError, ServiceError, SettingsError
+from ci_itest.flows.file_digests import digests_of
 from ci_itest.model.services import ServiceSpec
 from ci_itest.model.settings import PrepareSettings
 from ci_itest.wire import to_json
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ci_itest.containers.supply import Supply
 
 _FORMAT = 1  # raise it when other snapshots are made of the same things
-_NEVER = frozenset({".git", ".venv", "node_modules", "__pycache__", ".ci-itest"})
 
 
 class Preparation:
@@ -167,32 +166,13 @@ def key_of(
 
 def inputs_of(step: PrepareSettings, pattern: str, root: Path) -> list[tuple[str, str]]:
     """Path and digest of each file that a pattern means, in order."""
-    found = sorted(path for path in _files(root, pattern) if matches(path, pattern))
+    found = digests_of(pattern, root)
     if not found:
         raise SettingsError(
             f"`{pattern}`, an input of [[prepare]] `{step.run}`, means no file.",
             hint="Patterns are read from the folder of the settings; correct it or take it out.",
         )
-    return [(path, hashlib.sha256((root / path).read_bytes()).hexdigest()) for path in found]
-
-
-def _files(root: Path, pattern: str) -> Iterable[str]:
-    """Files below the pattern's folders that have no wildcard in their name."""
-    start = root
-    for part in pattern.removeprefix("./").removeprefix("/").split("/"):
-        if any(character in part for character in "*?["):
-            break
-        start = start / part
-    if start.is_file():
-        yield start.relative_to(root).as_posix()
-        return
-    waiting = [start] if start.is_dir() else []
-    while waiting:
-        for path in waiting.pop().iterdir():
-            if path.is_dir() and not path.is_symlink() and path.name not in _NEVER:
-                waiting.append(path)
-            elif path.is_file():
-                yield path.relative_to(root).as_posix()
+    return found
 
 
 def _snapshot(

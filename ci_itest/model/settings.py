@@ -270,6 +270,14 @@ class ImageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """`[cache]`: what the set-up of a shard's job downloads (browsers, packages), kept between runs."""
+
+    paths: tuple[str, ...] = _setting((), "Folders that are kept, on the machine of a shard: ~/.cache/ms-playwright.")
+    key: tuple[str, ...] = _setting((), "Patterns of the files that decide what belongs in there: package-lock.json.")
+
+
+@dataclass(frozen=True, slots=True)
 class BypassSettings:
     """`[bypass]`: when a pull request may skip the suite."""
 
@@ -330,6 +338,7 @@ class Settings:
 
     suites: Mapping[str, SuiteSettings] = field(default_factory=dict)
     images: ImageSettings = _setting(ImageSettings(), "Where images come from.")
+    cache: CacheSettings = _setting(CacheSettings(), "What downloads are kept.")
     bypass: BypassSettings = _setting(BypassSettings(), "When a pull request may skip the suite.")
     report: ReportSettings = _setting(ReportSettings(), "What people are shown.")
     history: HistorySettings = _setting(HistorySettings(), "What earlier runs measured.")

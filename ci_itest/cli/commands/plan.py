@@ -81,6 +81,7 @@ def command(
     plan is printed on stdout, or what --format says.
     """
     from ci_itest.flows.fixing import planned_fixes
+    from ci_itest.flows.tool_cache import tool_cache
     from ci_itest.model.decision import DecisionKind
 
     config = building.read_settings(root, config_file, assignments, shards=shards)
@@ -99,6 +100,7 @@ def command(
         return 0
     if decision and decision.label:
         say(f"The tests are not bypassed. {decision.reason}")
+    kept = tool_cache(config.settings.cache, config.root)
     run_id = run_id or (place.context.run_id if place.context else building.local_run_id())
     plan = kept_plan(out, run_id) or replace(new_plan(config, place, run_id=run_id), to_fix=to_fix)
     from ci_itest.wire import write_document
@@ -107,7 +109,7 @@ def command(
     show(plan)
     if decision:
         decision = replace(decision, plan_sha256=sha256(out.read_bytes()).hexdigest())
-    building.set_outputs(_outputs(plan, decision))
+    building.set_outputs({**_outputs(plan, decision), **kept})
     click.echo(_printed(form, plan, out=out, template=template))
     return 0
 
