@@ -11,6 +11,8 @@ from ci_itest.errors import FileError
 
 WORK_FOLDER = ".ci-itest"
 RUNS_KEPT = 10
+PAGE = "report.html"
+"""What a report's page is called in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,12 @@ def work_folder(root: Path, *parts: str) -> Path:
     except OSError as error:
         raise FileError(f"Cannot make {folder}: {error.strerror}.", hint="The folder must be writable.") from error
     return folder
+
+
+def last_report(root: Path) -> Path | None:
+    """The page that was written last below a root, by `ci-itest run` or `ci-itest merge`; None where there is none."""
+    pages = [*(root / WORK_FOLDER).glob(f"runs/*/report/{PAGE}"), root / WORK_FOLDER / "report" / PAGE]
+    return max((page for page in pages if page.is_file()), key=lambda page: page.stat().st_mtime, default=None)
 
 
 def new_run_folder(root: Path, run_id: str) -> RunFolder:

@@ -14,6 +14,7 @@ from ci_itest.model.settings import SuiteSettings
 
 _DATABASES = re.compile(r"\b(postgres|postgis|pgvector|timescale|mysql|mariadb)")
 _WORD = re.compile(r"[A-Za-z0-9]+")
+_WHERE_FIXTURES_COME_FROM = "# The fixtures come with ci-itest beside the tests: pip install 'ci-itest[postgres,http]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def text_of(topic: str, *, style: Style, settings: SuiteSettings) -> str:
     wanted = [
         name
         for name, is_there in (("api", has_app), ("seed", has_database), ("clean_database", has_database))
-        if is_there
+        if is_there and name not in style.fixtures  # one of their own means something else
     ]
     marker = settings.markers if settings.markers.isidentifier() else ""
     words = topic.replace("_", " ")
@@ -93,6 +94,8 @@ def text_of(topic: str, *, style: Style, settings: SuiteSettings) -> str:
         head += ["import pytest", ""]
     if marker and style.marks_modules:
         head += [f"pytestmark = pytest.mark.{marker}", ""]
+    if wanted:
+        head += [_WHERE_FIXTURES_COME_FROM, ""]
     body = [*_mark(marker, style), f"def test_{topic}({', '.join(wanted)}):", *_steps(wanted)]
     if style.in_classes:
         body = [f"class Test{''.join(word.capitalize() for word in topic.split('_'))}:", *_method(body)]

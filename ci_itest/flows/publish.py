@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ci_itest.errors import ExitCode
+from ci_itest.flows.folders import PAGE
 from ci_itest.junit.writer import run_junit_xml
 from ci_itest.model.cases import CaseId, Verdict
 from ci_itest.model.run import Conclusion, Run
@@ -42,7 +43,7 @@ class ReportFormat(StrEnum):
 
 
 FILE_NAMES = {
-    ReportFormat.PAGE: "report.html",
+    ReportFormat.PAGE: PAGE,
     ReportFormat.COMMENT: "comment.md",
     ReportFormat.SUMMARY: "summary.md",
     ReportFormat.JUNIT: "junit.xml",

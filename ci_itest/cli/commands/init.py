@@ -44,7 +44,7 @@ def command(root: Path, yes: bool, no_workflow: bool) -> int:
     if not no_workflow:
         files |= _workflow(found, root)
     for path, text in files.items():
-        for line in difflib.unified_diff([], text.splitlines(), "/dev/null", str(path), lineterm=""):
+        for line in difflib.unified_diff([], text.splitlines(), "/dev/null", _shown(path), lineterm=""):
             click.secho(line, fg="green" if line.startswith("+") else None)
     if not yes:
         if not sys.stdin.isatty():
@@ -53,9 +53,14 @@ def command(root: Path, yes: bool, no_workflow: bool) -> int:
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text.encode())
-        say(f"Wrote {path}.")
+        say(f"Wrote {_shown(path)}.")
     say("Next: `ci-itest doctor` looks whether everything is there, `ci-itest run` runs it here.")
     return 0
+
+
+def _shown(path: Path) -> str:
+    """A path as somebody in this folder writes it."""
+    return os.path.relpath(path)
 
 
 def _refuse_a_second(root: Path) -> None:

@@ -8,8 +8,6 @@ import click
 
 from ci_itest.cli.console import say
 
-_PLACES = (Path(".ci-itest/report/report.html"), Path("report.html"))
-
 
 @click.group("report")
 def command() -> None:
@@ -30,11 +28,13 @@ def open_report(path: Path | None, only_print: bool) -> int:
 
 def _page(path: Path | None) -> Path:
     from ci_itest.errors import FileError
+    from ci_itest.flows.folders import PAGE, last_report
 
-    candidates = _PLACES if path is None else (path, path / "report.html", path / _PLACES[0])
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise FileError(
-        f"There is no report at {candidates[0]}.", hint="Make one with `ci-itest run` or `ci-itest merge FILES`."
-    )
+    given = path or Path()
+    candidates = (given, given / PAGE, last_report(given))
+    page = next((candidate for candidate in candidates if candidate and candidate.is_file()), None)
+    if page is None:
+        raise FileError(
+            f"There is no report in {given.resolve()}.", hint="Make one with `ci-itest run` or `ci-itest merge FILES`."
+        )
+    return page

@@ -111,9 +111,10 @@ def _serve_demo(host: str, port: int, workers: int) -> None:
     """Serve a made-up history in a folder that goes when the service ends."""
     with TemporaryDirectory(prefix="ci-itest-demo-") as folder:
         database = str(Path(folder) / "demo.sqlite")
+        history = service_module("demo.history")
         say("Making up a month of runs; that takes some ten seconds.")
         started = time.monotonic()
-        repository = service_module("demo.history").make(database, until=datetime.now(UTC))
+        repository = history.make(database, until=datetime.now(UTC))
         # Nothing here is worth keeping others from: whoever looks may try the quarantine.
         settings = service_module("settings").ServiceSettings(database=database, anonymous_edits=True)
         say(f"Made up in {time.monotonic() - started:.0f} s. Look at http://{host}:{port}/r/{repository}/flaky")

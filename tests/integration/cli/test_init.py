@@ -28,6 +28,8 @@ def test_what_init_writes_runs_green_without_an_edit(repository: Path) -> None:
     code, output = ci_itest("init", "--yes", root=repository)
     assert code == 0, output
     assert "+tests = " in output
+    assert f"+++ {WORKFLOW}" in output
+    assert f"Wrote {WORKFLOW}." in output
 
     code, output = ci_itest("run", "--set", "history.store=history.sqlite", root=repository)
 

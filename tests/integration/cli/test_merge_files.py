@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from ci_itest.flows.folders import new_run_folder
 from ci_itest.model.run import Run
 from ci_itest.wire import read_document
 from tests.helpers.junit_files import CUT, FAILURE, NO_REPORT, case, document, gotestsum, suite
+from tests.helpers.suites import write_files
 
 GREEN = document(suite(case("a") + case("b")))
 RED = document(suite(case("c") + case("d", FAILURE, more=' file="tests/d.py" line="4"')))
@@ -144,6 +146,16 @@ def test_the_last_report_is_found_again(folder: Path) -> None:
     ended = ci_itest(folder, "report", "open", "--print")
 
     assert ended.stdout.strip() == (folder / ".ci-itest/report/report.html").resolve().as_uri()
+
+
+def test_the_report_of_a_run_is_found_again_while_the_next_goes_on(folder: Path) -> None:
+    write_files(folder, {"ci-itest.toml": "", "tests/integration/test_a.py": "def test_one(): pass\n"})
+    made = ci_itest(folder, "run", "--set", "history.store=history.sqlite").stdout.strip()
+    new_run_folder(folder, "the-next")
+
+    ended = ci_itest(folder, "report", "open", "--print")
+
+    assert ended.stdout.strip() == (folder / made).resolve().as_uri(), ended.stderr
 
 
 def test_no_report_is_said(folder: Path) -> None:

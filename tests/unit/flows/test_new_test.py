@@ -47,6 +47,16 @@ def test_a_suite_without_services_gets_a_plain_test(tmp_path: Path) -> None:
     assert "pytest" not in path.read_text()
 
 
+def test_a_fixture_of_the_suites_own_is_not_taken_for_ours(tmp_path: Path) -> None:
+    conftest = "import pytest\n@pytest.fixture\ndef seed(): ...\n"
+    write_files(tmp_path, {"tests/conftest.py": conftest, "tests/test_a.py": "def test_a(): pass\n"})
+
+    text = new_test("b", settings=FULL, root=tmp_path).read_text()
+
+    assert "def test_b(api, clean_database):" in text
+    assert "pip install 'ci-itest[postgres,http]'" in text
+
+
 def test_an_app_in_process_is_seen_in_conftest(tmp_path: Path) -> None:
     conftest = "import pytest\n@pytest.fixture\ndef app(): ...\n"
     write_files(tmp_path, {"tests/conftest.py": conftest, "tests/test_a.py": "def test_a(): pass\n"})
