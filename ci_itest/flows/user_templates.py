@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from ci_itest.errors import GitHubError
-from ci_itest.reporting.html import html_report
-from ci_itest.reporting.markdown import comment, summary
-from ci_itest.reporting.templates import TemplateTroubleError
-from ci_itest.reporting.view import ReportView
+
+if TYPE_CHECKING:
+    from ci_itest.reporting.view import ReportView
 
 PAGE, COMMENT, SUMMARY = "report.html.j2", "comment.md.j2", "summary.md.j2"
 REPLACEABLE = (PAGE, COMMENT, SUMMARY)
@@ -78,6 +78,11 @@ def file_in(root: Path) -> Callable[[str], bytes | None]:
 
 def usable(templates: Mapping[str, str], view: ReportView) -> UserTemplates:
     """Those that can be rendered for this run, each tried once; for the others ours stand in, and it is said why."""
+    # Here, since `plan` reads templates and CODEOWNERS through this module and renders nothing.
+    from ci_itest.reporting.html import html_report
+    from ci_itest.reporting.markdown import comment, summary
+    from ci_itest.reporting.templates import TemplateTroubleError
+
     trials: dict[str, Callable[[Mapping[str, str]], str]] = {
         PAGE: lambda own: html_report(view, overrides=own),
         COMMENT: lambda own: comment(view, key="trial", overrides=own),

@@ -64,7 +64,7 @@ def suite_files(places: Sequence[str], *, root: Path, arguments: Sequence[str] =
         if not path.resolve().is_relative_to(top):
             raise SettingsError(f"`tests` names {place}, which lies outside {root}.")
         files = [path] if path.is_file() else _below(path, patterns, top=top)
-        found.update(_name(file, root=root) for file in files if file.resolve().is_relative_to(top))
+        found.update(_name(file, root=root) for file in files)
     return tuple(sorted(found))
 
 
@@ -81,8 +81,10 @@ def _below(folder: Path, patterns: Patterns, *, top: Path) -> Iterator[Path]:
         here = Path(parent)
         folders[:] = sorted(name for name in folders if not _is_ignored(here / name, patterns, top=top))
         for name in files:
-            if _is_test_file(here / name, patterns):
-                yield here / name
+            file = here / name
+            # Folders that lead out of the root are not walked, so only a link of its own can take a file there.
+            if _is_test_file(file, patterns) and not (file.is_symlink() and not file.resolve().is_relative_to(top)):
+                yield file
 
 
 def _is_test_file(path: Path, patterns: Patterns) -> bool:

@@ -80,7 +80,6 @@ def command(
     A plan that is there already for the same run is kept: every attempt of a run works by one plan. The path of the
     plan is printed on stdout, or what --format says.
     """
-    from ci_itest.flows.fixing import planned_fixes
     from ci_itest.flows.tool_cache import tool_cache
     from ci_itest.model.decision import DecisionKind
 
@@ -91,6 +90,8 @@ def command(
     decision: Decision | None = None
     to_fix: tuple[str, ...] = ()
     if decides:
+        from ci_itest.flows.fixing import planned_fixes
+
         judge = Judge(config, place, config_file=config_file, assignments=assignments)
         config, decision = judge.config, judge.decision()
         to_fix = planned_fixes(judge.commit_message()) if decision.kind is DecisionKind.RUN else ()
