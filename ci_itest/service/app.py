@@ -26,23 +26,28 @@ from ci_itest.service.pages import login, trouble
 from ci_itest.service.settings import ServiceSettings, from_environment
 from ci_itest.service.state import Service
 from ci_itest.service.viewers import LoginNeeded, Viewers, ask_github
-from ci_itest.service.webhooks import Webhooks, post_publicly
+from ci_itest.service.webhooks import Post, Webhooks, post_publicly
 
 
 def create_app(
-    settings: ServiceSettings, *, clock: Callable[[], float] = time.time, fetch: FetchKeys = fetch_keys
+    settings: ServiceSettings,
+    *,
+    clock: Callable[[], float] = time.time,
+    fetch: FetchKeys = fetch_keys,
+    post: Post = post_publicly,
 ) -> FastAPI:
     """The service over its database, which is opened when the application starts and closed when it ends.
 
     Args:
         clock: Seconds since 1970.
         fetch: How the keys of GitHub's tokens are fetched.
+        post: How webhooks are sent.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with SqlHistory.open(settings.database, is_durable=True) as history:
-            service = _service(settings, history, clock=clock, fetch=fetch)
+            service = _service(settings, history, clock=clock, fetch=fetch, post=post)
             app.state.service = service
             housekeeper = Housekeeper(
                 history, Retention(settings.results_days, settings.texts_days, settings.rollups_days), clock=clock
@@ -86,7 +91,7 @@ def worker() -> FastAPI:
 
 
 def _service(
-    settings: ServiceSettings, history: SqlHistory, *, clock: Callable[[], float], fetch: FetchKeys
+    settings: ServiceSettings, history: SqlHistory, *, clock: Callable[[], float], fetch: FetchKeys, post: Post
 ) -> Service:
     tokens = None
     if settings.public_url:
@@ -106,7 +111,7 @@ def _service(
             store,
             secret=settings.webhook_secret,
             urls=settings.webhook_urls,
-            post=post_publicly,
+            post=post,
             clock=clock,
         ),
     )

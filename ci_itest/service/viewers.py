@@ -21,6 +21,8 @@ _ASK_SECONDS = 5.0
 _MAX_ANSWER_BYTES = 1024 * 1024
 _REMEMBERED_SECONDS = 300.0
 _MOST_REMEMBERED = 10_000
+_OWN_TROUBLE = 500
+_TOO_MANY = 429
 
 AskGitHub = Callable[[urllib.request.Request], bytes]
 
@@ -38,7 +40,6 @@ class Viewer:
     may_edit: bool
 
 
-@dataclass(frozen=True, slots=True)
 class LoginNeeded(Exception):  # noqa: N818 - a state of things: the page sends its visitor to log in
     """Nobody is logged in."""
 
@@ -90,7 +91,10 @@ class Viewers:
             at, viewer = self._seen.get(key, (float("-inf"), None))
             if now - at < _REMEMBERED_SECONDS:
                 return viewer
-        viewer = self._ask_for(login, token, repository)
+        try:
+            viewer = self._ask_for(login, token, repository)
+        except OSError:
+            return None  # not remembered: the next page may ask again
         with self._lock:
             if len(self._seen) >= _MOST_REMEMBERED:
                 self._seen.clear()
@@ -98,13 +102,21 @@ class Viewers:
         return viewer
 
     def _ask_for(self, login: str, token: str, repository: str) -> Viewer | None:
-        """GitHub tells of a repository that its user may see, and nothing of another."""
+        """GitHub tells of a repository that its user may see, and nothing of another.
+
+        Raises:
+            OSError: It does not answer, or has trouble of its own.
+        """
         url = f"{self._settings.github_api_url}/repos/{quote(repository, safe='/')}"
         try:
             found = json.loads(self._ask(_request(url, token=token)))
             rights: Any = found.get("permissions") or {}
             is_same = str(found["full_name"]).lower() == repository.lower()
-        except (OSError, ValueError, LookupError, AttributeError):
+        except urllib.error.HTTPError as error:
+            if error.code >= _OWN_TROUBLE or error.code == _TOO_MANY:
+                raise
+            return None
+        except (ValueError, LookupError, AttributeError):
             return None
         if not is_same:
             return None

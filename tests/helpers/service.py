@@ -20,17 +20,23 @@ import uvicorn
 from ci_itest.service.app import create_app
 from ci_itest.service.oidc import FetchKeys, fetch_keys
 from ci_itest.service.settings import ServiceSettings
+from ci_itest.service.webhooks import Post, post_publicly
 
 START_SECONDS = 60.0
 
 
 @contextmanager
 def serving(
-    settings: ServiceSettings, *, clock: Callable[[], float] = time.time, fetch: FetchKeys = fetch_keys, port: int = 0
+    settings: ServiceSettings,
+    *,
+    clock: Callable[[], float] = time.time,
+    fetch: FetchKeys = fetch_keys,
+    post: Post = post_publicly,
+    port: int = 0,
 ) -> Iterator[str]:
     """The service's address while it runs."""
     with socket.create_server(("127.0.0.1", port)) as listening:
-        app = create_app(settings, clock=clock, fetch=fetch)
+        app = create_app(settings, clock=clock, fetch=fetch, post=post)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
@@ -43,8 +49,8 @@ def serving(
             thread.join(START_SECONDS)
 
 
-def _await(is_done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def _await(is_done: Callable[[], bool], *, within_seconds: float = START_SECONDS) -> None:
+    deadline = time.monotonic() + within_seconds
     while not is_done() and time.monotonic() < deadline:
         time.sleep(0.01)
 
@@ -69,7 +75,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve_process(folder: Path, *options: str, port: int = 0, **variables: str) -> Iterator[Served]:
+def serve_process(
+    folder: Path, *options: str, port: int = 0, within_seconds: float = START_SECONDS, **variables: str
+) -> Iterator[Served]:
     """`ci-itest serve` in a folder, once it is ready; asked to end at the end, and then gone."""
     port = port or free_port()
     url, log = f"http://127.0.0.1:{port}", folder / "serve.log"
@@ -79,7 +87,7 @@ def serve_process(folder: Path, *options: str, port: int = 0, **variables: str) 
             command, cwd=folder, env={**os.environ, **variables}, stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            _await(lambda: _is_ready(url) or process.poll() is not None)
+            _await(lambda: _is_ready(url) or process.poll() is not None, within_seconds=within_seconds)
             assert process.poll() is None, log.read_text()
             key = re.search(r"citk_\S+", log.read_text())
             yield Served(url, key[0] if key else "", log)

@@ -33,6 +33,11 @@ class Addresses:
         return f"{self.base}/r/{quote(_text(self.repository), safe='/')}"
 
     @property
+    def badge(self) -> str:
+        """The newest run of the default branch as a small picture."""
+        return f"{self.base}/badge/{quote(_text(self.repository), safe='/')}"
+
+    @property
     def quarantine(self) -> str:
         """Where forms that change the quarantine are sent."""
         return f"{self.overview}/quarantine"

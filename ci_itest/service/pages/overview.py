@@ -19,7 +19,7 @@ from ci_itest.service.pages import words
 from ci_itest.service.pages.addresses import Addresses
 from ci_itest.service.pages.pictures import Spark, Strip, quantile, spark, strip
 from ci_itest.service.pages.runs import SIGNS, headline
-from ci_itest.service.pages.shell import Visited, page_without_repository
+from ci_itest.service.pages.shell import Visit, Visited, page_without_repository
 from ci_itest.service.state import Running
 
 router = APIRouter()
@@ -74,7 +74,17 @@ def overview(visit: Visited) -> Response:
         recent=list(reversed(recent))[:8],
         signs=SIGNS,
         days=_DAYS,
+        badge=_badge(visit),
     )
+
+
+def _badge(visit: Visit) -> str:
+    """What to write into a README; "" where a picture would be shown to nobody who is not logged in."""
+    settings = visit.service.settings
+    if settings.viewers != "none":
+        return ""
+    origin = settings.public_url or f"{visit.request.url.scheme}://{visit.request.url.netloc}"
+    return f"[![integration tests]({origin}{visit.addresses.badge})]({origin}{visit.addresses.overview})"
 
 
 def _headline(main: Sequence[RunRow], branch: str) -> str:

@@ -54,6 +54,8 @@ def change(
     who = visit.viewer or _SOMEBODY
     subject = view.case.node_id
     visit.service.store.audit(visit.tenant, at=at, actor=who, action=_ACTIONS[action], subject=subject, details=details)
+    event = "quarantine.released" if action == "release" else "quarantine.added"
+    visit.service.webhooks.tell(visit.tenant, event, {"case": subject, "reason": details})
     return visit.back(visit.addresses.case(case_id) if back == "case" else visit.addresses.page("flaky"))
 
 
