@@ -260,9 +260,10 @@ class _Merge:
     def _groups(self, file: ReportFile) -> list[int]:
         """The group of each case of a file."""
         group_of, cases, suites = self._group_of, file.cases, file.suites
-        # Nearly every case has a class, and that class has been seen: one look-up, without a call.
+        # Nearly every case has a class, and that class has been seen: one look-up, without a call. What has no class is
+        # known by other keys, so that it is not found here.
         groups = list(map(group_of.get, [(case.classname, case.file) for case in cases]))
-        if None not in groups and all(case.classname for case in cases):
+        if None not in groups:
             return cast("list[int]", groups)
         found: list[int] = []
         for case in cases:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice, repeat
 from operator import itemgetter
 
 from ci_itest.junit.numbers import count, seconds
+from ci_itest.junit.plain import PlainRun
 from ci_itest.junit.texts import TEXT_LIMIT, BoundedText
 from ci_itest.junit.values import ElementCounts, ReportCase, ReportSuite
 from ci_itest.model.cases import Outcome
@@ -209,6 +211,22 @@ class Collector:
             self._suite_property(attributes)
         elif name == "properties" and self._suite >= 0:
             self.suites[self._suite].signs.add("<properties>")
+
+    @property
+    def takes_plain(self) -> bool:
+        """Whether plain cases that come now are cases of their suite, and nothing listens to what is between them."""
+        return self._has_root and self._case is None and self._text is None
+
+    def add_plain(self, run: PlainRun) -> None:
+        """Cases that simply passed, as if each had started and ended; only where `takes_plain`."""
+        room = self.max_cases - len(self.cases)
+        classnames, names, files, lines, seconds = run.columns
+        places = (files, map(int, lines)) if files else (repeat(""), repeat(0))
+        made = map(RawCase, repeat(self._suite), classnames, names, *places, map(float, seconds))
+        self.cases += islice(made, room)
+        self._is_plain = False
+        if len(run) > room:
+            raise TooManyCasesError
 
     def end(self, tag: str) -> None:
         if self._is_plain:
