@@ -3,6 +3,7 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 SHOP_VENV := examples/shop/.venv
+PLUGIN_EXTRAS := --extra postgres --extra http --extra files --extra xdist
 NODE_EXAMPLES := examples/node examples/playwright
 # Where PYTHONDONTWRITEBYTECODE is set, each of the example's dozen processes would compile its libraries: 3 s of CPU.
 export UV_COMPILE_BYTECODE := 1
@@ -20,9 +21,11 @@ $(VENV)/.installed: requirements-dev.txt pyproject.toml
 	@.ci/uv pip install --quiet --python $(PYTHON) --no-deps --editable .
 	@touch $@
 
-$(SHOP_VENV)/.installed: examples/shop/requirements.txt
+# The example's tests use the fixtures of this checkout, as a team's would use those of the package.
+$(SHOP_VENV)/.installed: examples/shop/requirements.txt pyproject.toml
 	@.ci/uv venv --quiet --allow-existing --python '>=3.11' $(SHOP_VENV)
 	@.ci/uv pip sync --quiet --python $(SHOP_VENV)/bin/python --require-hashes examples/shop/requirements.txt
+	@.ci/uv pip install --quiet --python $(SHOP_VENV)/bin/python --no-deps --editable .
 	@touch $@
 
 # `npm ci` refuses a lock that lacks packages of other systems, which some registries do not have.
@@ -60,6 +63,7 @@ docs: deps ## Build the documentation, strictly, into build/site
 lock: ## Renew the hashed lock files
 	.ci/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --upgrade pyproject.toml --all-extras --group dev -o requirements-dev.txt
 	.ci/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --upgrade pyproject.toml -o .github/action-requirements.txt
+	cd examples/shop && ../../.ci/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --upgrade requirements.in ../../pyproject.toml $(PLUGIN_EXTRAS) -o requirements.txt
 
 .PHONY: down
 down: ## End the Docker engine and registry that demo or test started

@@ -49,6 +49,10 @@ redis = "redis:7"
 [environment]
 DATABASE_URL = "{postgres.url}"
 REDIS_URL = "{redis.url}"
+[tokens]
+secret = "for-development-only-replace-me-in-production"
+issuer = "shop"
+claims = { sub = "1000000000" }
 [history]
 store = "HISTORY"
 """

@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from ci_itest.errors import DocumentError, FileError
+from ci_itest.model.coverage import IntegrationCoverage
 from ci_itest.model.handover import Handover
 from ci_itest.model.lock import Lock
 from ci_itest.model.plan import Plan
@@ -82,6 +83,14 @@ def decode_document(data: bytes, of: type[Document], *, source: str) -> Document
         return msgspec.convert(fields, of, dec_hook=_of_our_type)
     except msgspec.ValidationError as error:
         raise DocumentError(f"{source} is a broken {kind} document: {error}.") from error
+
+
+def decode_coverage(data: bytes) -> IntegrationCoverage:
+    """What a shard's tests reached, as the pytest plugin left it; DocumentError when it is something else."""
+    try:
+        return msgspec.json.decode(data, type=IntegrationCoverage)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DocumentError(f"The integration coverage cannot be read: {error}.") from error
 
 
 def _plain(value: object) -> object:

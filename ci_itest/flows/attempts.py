@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ci_itest.model.cases import COLLECTION_NAME, CaseId
+from ci_itest.model.coverage import together
 from ci_itest.model.run import Finding, FindingKind, ShardResult
 
 ShardKey = tuple[str, int]
@@ -61,6 +62,7 @@ def _joined(earlier: ShardResult, later: ShardResult) -> ShardResult:
         collected=tuple(case for case in collected if not _is_done_with(case, later)),
         attempts=(*kept, *later_attempts),
         running=(*running, *later.running),
+        coverage=together([earlier.coverage, later.coverage]),
     )
 
 

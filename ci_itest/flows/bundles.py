@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ci_itest.errors import CiItestError
+from ci_itest.errors import CiItestError, DocumentError
+from ci_itest.model.coverage import FILE_NAME, IntegrationCoverage, bounded
 from ci_itest.model.run import ShardResult
 from ci_itest.runners.base import Runner, RunnerResult
-from ci_itest.wire import read_document, write_document
+from ci_itest.wire import decode_coverage, read_document, write_document
 
 SHARD_DOCUMENT = "shard.json"
 _BUNDLE_NAME = re.compile(r"ci-itest-(?P<suite>[\w.-]+)-(?P<index>\d{1,6})-a(?P<attempt>\d{1,6})")
@@ -130,8 +131,16 @@ def read_bundles(folder: Path, *, runner_of: Callable[[str], Runner]) -> Bundles
 
 def read_bundle(folder: BundleFolder, *, runner_of: Callable[[str], Runner]) -> ShardResult:
     """One shard with its cases; DocumentError or FileError when its document is not to be read."""
-    result = read_document(folder.document, ShardResult)
+    result = replace(read_document(folder.document, ShardResult), coverage=_coverage(folder.results / FILE_NAME))
     return with_results(result, runner_of(result.suite).read(folder.results, suite=result.suite))
+
+
+def _coverage(path: Path) -> IntegrationCoverage | None:
+    """What the shard's tests reached; None where no fixture looked, or the file is broken."""
+    try:
+        return bounded(decode_coverage(path.read_bytes()))
+    except (OSError, DocumentError):
+        return None
 
 
 def _bundle_folders(folder: Path) -> Iterable[Path]:

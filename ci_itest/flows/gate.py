@@ -9,6 +9,7 @@ import msgspec
 
 from ci_itest.errors import UsageError
 from ci_itest.model.cases import Verdict
+from ci_itest.model.coverage import KINDS
 from ci_itest.model.decision import Decision
 from ci_itest.model.run import Finding, FindingKind, Run, RunFacts
 
@@ -63,6 +64,33 @@ def job_findings(run: Run, needs: Mapping[str, str]) -> Iterable[Finding]:
             yield Finding(
                 FindingKind.FAILED_JOB, f"The job {job} ended as {result}, though every result it left is good."
             )
+
+
+def coverage_findings(run: Run, *, least: float) -> Iterable[Finding]:
+    """A finding where all shards together reached less of the app than was asked for.
+
+    A run that is not whole, or in which tests failed, is red for that; what it did not reach says little.
+
+    Args:
+        least: Percent, 0 for none; the shards' tests may have been told more by pytest's own option.
+    """
+    coverage = run.coverage
+    wanted = max(least, coverage.least if coverage else 0.0)
+    if run.findings or run.count(Verdict.FAILED) or not run.cases or not wanted:
+        return
+    percent = coverage.percent if coverage else None
+    if coverage is None or percent is None:
+        words = f"Integration coverage of {wanted:g} % is asked for, and no test noted what it reached."
+        yield Finding(FindingKind.LOW_COVERAGE, words)
+    elif percent < wanted:
+        missed = tuple(f"{kind.removesuffix('s')} {name}" for kind in KINDS for name in coverage.missed(kind))
+        words = f"Integration coverage is {percent:.1f} %, below the {wanted:g} % asked for: {_first(missed)}."
+        yield Finding(FindingKind.LOW_COVERAGE, words)
+
+
+def _first(missed: tuple[str, ...]) -> str:
+    more = f" and {len(missed) - 3} more" if len(missed) > 3 else ""
+    return f"no test reaches {', '.join(missed[:3])}{more}"
 
 
 def without_plan(facts: RunFacts, *, reason: str) -> Run:

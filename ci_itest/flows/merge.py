@@ -17,6 +17,7 @@ from ci_itest.flows.fixing import fix_words, merged_fixes
 from ci_itest.flows.service_slices import bounded_slices
 from ci_itest.flows.service_tails import bounded
 from ci_itest.model.cases import NEVER_RAN, Attempt, CaseId, CaseResult, Verdict, verdict_of
+from ci_itest.model.coverage import together
 from ci_itest.model.plan import Plan, SuitePlan
 from ci_itest.model.run import Finding, FindingKind, Run, RunFacts, ShardResult, ShardState, StopReason, shard_label
 
@@ -67,6 +68,7 @@ def merge(plan: Plan, bundles: Bundles, facts: RunFacts) -> Run:
         ),
         root=plan.root,
         fixes=fixes,
+        coverage=together(shard.coverage for shard in shards.values()),
     )
 
 
@@ -75,6 +77,7 @@ def _for_the_run(shard: ShardResult) -> ShardResult:
     return replace(
         shard,
         attempts=(),
+        coverage=None,
         service_tails=bounded(shard.service_tails),
         service_slices=bounded_slices(shard.service_slices),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ci_itest.model.cases import Attempt, CaseId, CaseResult, Verdict
+from ci_itest.model.coverage import IntegrationCoverage
 from ci_itest.model.fixes import FixAttempt
 from ci_itest.model.judged import Judged
 
@@ -121,6 +122,7 @@ class ShardResult:
         rerun_of: The attempt whose failed and missing cases alone it ran again; 0 when it ran all of its part.
         deaths: Worker processes that died while the tests ran, in words.
         fixes: What the cases that its commit says it fixes came to.
+        coverage: What its tests reached of the app; None where no fixture looked.
     """
 
     suite: str
@@ -152,6 +154,7 @@ class ShardResult:
     deaths: tuple[str, ...] = ()
     planned_wall_seconds: float = 0.0
     fixes: tuple[FixAttempt, ...] = ()
+    coverage: IntegrationCoverage | None = None
 
     @property
     def label(self) -> str:
@@ -191,6 +194,7 @@ class FindingKind(StrEnum):
     UNREADABLE_REPORT = "unreadable-report"
     NO_PLAN = "no-plan"
     FAILED_JOB = "failed-job"
+    LOW_COVERAGE = "low-coverage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +230,7 @@ class Run:
         root: Folder of the settings inside the repository, "" for its top; case files are relative to it.
         judged: What earlier runs say of its failures.
         fixes: What the cases that its commit says it fixes came to.
+        coverage: What the tests of all shards reached of the app; None where no fixture looked.
     """
 
     run_id: str
@@ -243,6 +248,7 @@ class Run:
     root: str = ""
     judged: Judged = field(default_factory=Judged)
     fixes: tuple[FixAttempt, ...] = ()
+    coverage: IntegrationCoverage | None = None
 
     def count(self, verdict: Verdict) -> int:
         return sum(1 for case in self.cases if case.verdict is verdict)

@@ -190,6 +190,9 @@ class TokenSettings:
     issuer: str = _setting("", "Claim `iss`; empty: none.")
     audience: str = _setting("", "Claim `aud`; empty: none.")
     role_claim: str = _setting("role", "Claim that holds the role; a list of one where the name ends with s.")
+    claims: Mapping[str, str] = _setting(
+        {}, "Further claims of every token (a `sub` that is a number); tests may differ."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +311,9 @@ class ReportSettings:
     )
     fail_on: Literal["failures", "new-failures"] = _setting(
         "failures", "new-failures: what fails in the base branch's newest complete run too lets the run pass."
+    )
+    integration_coverage: float = _setting(
+        0.0, "Percent of the app's routes, tables and caches that the tests of all shards must reach; 0: none."
     )
 
 

@@ -33,7 +33,7 @@ Evidence = Callable[[], str]
 """Says what there is to say of the running case, "" for nothing."""
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps plugins in sets
 class Activity:
     """Notes on the cases of one worker.
 

@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
-KINDS = ("routes", "tables", "queues", "outside hosts")
-FILE_NAME = "integration-coverage.json"
+from ci_itest.model.coverage import FILE_NAME, KINDS, IntegrationCoverage
+from ci_itest.pytest_plugin.caches import CacheWatch
+from ci_itest.pytest_plugin.session import session_if_started
+
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 _SHOWN = 30
 
@@ -29,81 +31,55 @@ class Coverage:
     Attributes:
         declared: By kind, what there is: routes as "GET /orders/{id}".
         touched: By kind, what was used, routes with the path as it was asked for; and how often.
+        caches: Counts the commands that caches were given from now on; asked at the end of the session.
     """
 
-    declared: dict[str, set[str]] = field(default_factory=lambda: {kind: set() for kind in KINDS})
-    touched: dict[str, dict[str, int]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    declared: dict[str, set[str]] = field(default_factory=dict)
+    touched: dict[str, dict[str, int]] = field(default_factory=dict)
+    caches: CacheWatch | None = None
 
     def declare(self, kind: str, names: Iterable[str]) -> None:
-        self.declared[kind].update(names)
+        self.declared.setdefault(kind, set()).update(names)
 
-    def touch(self, kind: str, *names: str) -> None:
+    def touch(self, kind: str, *names: str, times: int = 1) -> None:
+        counts = self.touched.setdefault(kind, {})
         for name in names:
-            self.touched[kind][name] = self.touched[kind].get(name, 0) + 1
+            counts[name] = counts.get(name, 0) + times
 
     def add(self, notes: str) -> None:
         """Take in what another process noted."""
         told = json.loads(notes)
-        for kind in KINDS:
-            self.declared[kind].update(told["declared"].get(kind, ()))
-            for name, times in told["touched"].get(kind, {}).items():
-                self.touched[kind][name] = self.touched[kind].get(name, 0) + times
+        for kind, names in told["declared"].items():
+            self.declare(kind, names)
+        for kind, counts in told["touched"].items():
+            for name, times in counts.items():
+                self.touch(kind, name, times=times)
 
-    def notes(self) -> str:
+    def notes(self, *, least: float = 0.0) -> str:
+        """As a shard leaves them; `IntegrationCoverage` as JSON."""
         declared = {kind: sorted(names) for kind, names in self.declared.items()}
-        return json.dumps({"declared": declared, "touched": self.touched}, sort_keys=True)
-
-    def result(self, kind: str) -> dict[str, int]:
-        """What there is of a kind, and how often it was used; the rest after it."""
-        found = dict.fromkeys(sorted(self.declared[kind]), 0)
-        for name, times in self.touched[kind].items():
-            place = _route_of(name, found) if kind == "routes" else name
-            found[place] = found.get(place, 0) + times
-        return found
+        return json.dumps({"declared": declared, "touched": self.touched, "least": least}, sort_keys=True)
 
     @property
-    def percent(self) -> float | None:
-        """Of all that is declared, how much was used; None where nothing is declared."""
-        total = sum(len(names) for names in self.declared.values())
-        reached = sum(1 for kind in KINDS for name in self.declared[kind] if self.result(kind).get(name))
-        return 100 * reached / total if total else None
-
-    @property
-    def is_empty(self) -> bool:
-        return not any(self.declared.values()) and not any(self.touched.values())
+    def found(self) -> IntegrationCoverage:
+        return IntegrationCoverage({kind: tuple(names) for kind, names in self.declared.items()}, self.touched)
 
     def lines(self) -> list[str]:
         """For the terminal: what no test reaches, then how much was reached of each kind."""
-        lines = []
+        found, lines = self.found, []
         for kind in KINDS:
-            found = self.result(kind)
-            missed = [name for name in sorted(self.declared[kind]) if not found[name]]
+            missed = found.missed(kind)
             lines += [f"not reached: {kind.removesuffix('s')} {name}" for name in missed[:_SHOWN]]
             lines += [f"not reached: {len(missed) - _SHOWN} more {kind}"] if len(missed) > _SHOWN else []
         for kind in KINDS:
-            found, declared = self.result(kind), self.declared[kind]
+            declared, used = found.declared.get(kind, ()), found.result(kind)
             if declared:
-                lines.append(f"{kind}: {sum(1 for name in declared if found[name])} of {len(declared)}")
-            elif found:
-                lines.append(f"{kind}: {', '.join(sorted(found))}")
-        if self.percent is not None:
-            lines.append(f"together: {self.percent:.0f} %")
+                lines.append(f"{kind}: {len(declared) - len(found.missed(kind))} of {len(declared)}")
+            elif used:
+                lines.append(f"{kind}: {', '.join(sorted(used))}")
+        if found.percent is not None:
+            lines.append(f"together: {found.percent:.0f} %")
         return lines
-
-
-def _route_of(asked: str, routes: Mapping[str, int]) -> str:
-    """The declared route that a request went to, the one with the fewest parameters; itself where none does."""
-    method, _, path = asked.partition(" ")
-    fitting = [route for route in routes if route.partition(" ")[0] == method and _fits(path, route.partition(" ")[2])]
-    return min(fitting, key=lambda route: route.count("{"), default=asked)
-
-
-def _fits(path: str, template: str) -> bool:
-    parts = re.split(r"(\{[^}]*\})", template)
-    pattern = "".join(
-        (r".+" if part.endswith(":path}") else r"[^/]+") if part.startswith("{") else re.escape(part) for part in parts
-    )
-    return re.fullmatch(pattern, path) is not None
 
 
 def routes_of(app: Any) -> set[str]:
@@ -139,8 +115,17 @@ def coverage_of(config: pytest.Config) -> Coverage:
     coverage = config.stash.get(_COVERAGE, None)
     if coverage is None:
         coverage = config.stash[_COVERAGE] = Coverage()
+        session = session_if_started(config)
+        if session is not None and _looks_at_caches(config):
+            coverage.caches = CacheWatch(session.endpoints.values())
         config.pluginmanager.register(_Reporter(config), "ci-itest-coverage")
     return coverage
+
+
+def _looks_at_caches(config: pytest.Config) -> bool:
+    """Whether this process is the one that does: the caches are the same for all."""
+    worker = "" if getattr(config.option, "numprocesses", None) else "gw0"
+    return bool(getattr(config, "workerinput", {}).get("workerid", worker) == "gw0")
 
 
 def take_in(config: pytest.Config, notes: str) -> None:
@@ -154,32 +139,43 @@ class _Reporter:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
 
+    @property
+    def _least(self) -> float:
+        return float(self._config.getoption("ci_itest_coverage") or 0.0)
+
+    def _is_too_little(self) -> bool:
+        """Of a session; what a shard reached is a part, and judged with all others' where the shards are merged."""
+        percent = coverage_of(self._config).found.percent or 0.0
+        return percent < self._least and "CI_ITEST_SHARD" not in os.environ
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         coverage = coverage_of(self._config)
+        if coverage.caches is not None:
+            for name, times in coverage.caches.counts().items():
+                coverage.declare("caches", [name])
+                coverage.touch("caches", name, times=times)
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
             output["ci_itest_coverage"] = coverage.notes()
             return
         self._leave_for_the_shard(coverage)
-        least = self._config.getoption("ci_itest_coverage")
-        if least is not None and (coverage.percent or 0.0) < least and session.exitstatus == 0:
+        if self._is_too_little() and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         coverage = coverage_of(self._config)
-        if coverage.is_empty or hasattr(self._config, "workeroutput"):
+        if coverage.found.is_empty or hasattr(self._config, "workeroutput"):
             return
         terminalreporter.section("integration coverage")
         for line in coverage.lines():
             terminalreporter.write_line(line)
-        least = self._config.getoption("ci_itest_coverage")
-        if least is not None and (coverage.percent or 0.0) < least:
-            words = f"{coverage.percent or 0.0:.0f} % is below --integration-coverage-fail-under={least:g}"
+        if self._is_too_little():
+            percent = coverage.found.percent or 0.0
+            words = f"{percent:.0f} % is below --integration-coverage-fail-under={self._least:g}"
             terminalreporter.write_line(words, red=True)
 
-    @staticmethod
-    def _leave_for_the_shard(coverage: Coverage) -> None:
+    def _leave_for_the_shard(self, coverage: Coverage) -> None:
         selection = os.environ.get("CI_ITEST_SHARD")
         if selection:
-            Path(selection).with_name(FILE_NAME).write_text(coverage.notes(), encoding="utf-8")
+            Path(selection).with_name(FILE_NAME).write_text(coverage.notes(least=self._least), encoding="utf-8")

@@ -169,9 +169,9 @@ def own_app(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-def api(request: pytest.FixtureRequest) -> Any:
+def api(request: pytest.FixtureRequest) -> Iterator[Any]:
     """HTTP client for `app` that records: `api.get("/products")`, `api.as_("clerk").post(…)`, `api.who_may(…)`."""
-    return _part("http.fixtures").api(request)
+    yield from _part("http.fixtures").api(request)
 
 
 @pytest.fixture

@@ -73,6 +73,7 @@ class Session:
     def __init__(self, options: Options, *, environment: Mapping[str, str], worker: str) -> None:
         self._options = options
         self._environment = dict(environment)
+        self._is_filled = False
         self.worker = worker
 
     @property
@@ -226,9 +227,13 @@ class Session:
         }
 
     def fill_environment(self) -> None:
-        """Set `[environment]` in this process, except what was set before it started."""
-        if self.is_in_shard:
+        """Set `[environment]` in this process, except what was set before it started.
+
+        Once: afterwards a variable may name the worker's own database.
+        """
+        if self.is_in_shard or self._is_filled:
             return
+        self._is_filled = True
         for name, value in self.variables().items():
             if name not in self._environment:
                 os.environ[name] = value
@@ -257,6 +262,14 @@ def session_of(config: pytest.Config) -> Session:
         session = Session(Options.of(config), environment=os.environ, worker=worker)
         config.stash[_SESSION] = session
     return session
+
+
+def session_if_started(config: pytest.Config) -> Session | None:
+    """The session of this process where its services run already; nothing is started for the question."""
+    session = config.stash.get(_SESSION, None)
+    if session is None and HANDOVER_VARIABLE in os.environ:
+        session = session_of(config)
+    return session if session is not None and (session.is_in_shard or "started" in session.__dict__) else None
 
 
 @contextmanager

@@ -40,6 +40,7 @@ class Tokens:
             "exp": now + _LIFETIME_SECONDS,
             "iss": settings.issuer or None,
             "aud": settings.audience or None,
+            **settings.claims,
         }
         payload = {name: value for name, value in (usual | claims).items() if value is not None}
         headers = {"kid": _KEY_ID} if self._is_asymmetric else None

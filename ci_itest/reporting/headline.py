@@ -37,6 +37,7 @@ _ADVICE = {
     FindingKind.DOUBLED_CASE: "Give the tests names that differ, so that each has one result.",
     FindingKind.NO_PLAN: "Re-run all jobs: without a plan nothing can be shown to be complete.",
     FindingKind.FAILED_JOB: "Look at the log of the job that failed, then re-run the failed jobs.",
+    FindingKind.LOW_COVERAGE: "Write a test for what is not reached; `ci-itest new test NAME` begins one.",
     FindingKind.UNREADABLE_REPORT: "Look at what the test runner wrote: its report could not be read.",
 }
 

@@ -11,6 +11,7 @@ from ci_itest.model.run import Conclusion, Finding, Run, conclusion_of
 from ci_itest.model.table import CaseTable
 from ci_itest.reporting.causes import Cause, group_by_cause
 from ci_itest.reporting.comparison import Base, Change, ChangeView, Comparison, change_views, compare
+from ci_itest.reporting.coverage import CoverageView, coverage_view
 from ci_itest.reporting.failures import (
     MAX_LISTED,
     CaseContext,
@@ -83,6 +84,7 @@ class ReportView:
         legs: Tests of a build matrix, a column for each file; None where no test stands in two files.
         timeline: Shards, services, workers and long tests on one axis of time; None where nothing says when.
         judged: What failed together, what flakes and what takes another time than it did.
+        coverage: What of the app the tests reached; None where no fixture looked.
         part_word: What the labels name, "shard"; "" where they speak for themselves.
     """
 
@@ -128,6 +130,7 @@ class ReportView:
     legs: LegsView | None = None
     judged: JudgedView = field(default_factory=JudgedView)
     timeline: TimelineView | None = None
+    coverage: CoverageView | None = None
 
 
 def report_view(
@@ -251,6 +254,7 @@ def report_view(
         legs=legs_view(cases) if file_labels is not None else None,
         judged=judged_view(run.judged),
         timeline=timeline_view(run),
+        coverage=coverage_view(run.coverage),
     )
 
 

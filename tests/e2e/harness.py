@@ -120,7 +120,7 @@ def workbench(folder: Path, *, cache: Path, environment: Mapping[str, str]) -> W
     return Workbench(
         act=act_program(),
         action=action,
-        shop_environment=_environment_of(cache, "shop", ["--require-hashes", "-r", str(LOCK)], environment=clean),
+        shop_environment=_shop_environment(cache, environment=clean),
         pytest_environment=_environment_of(cache, "pytest", ["-c", str(LOCK), "pytest"], environment=clean),
         stand_in=stand_in,
         environment=offline,
@@ -188,6 +188,18 @@ def _environment_of(cache: Path, name: str, wanted: Sequence[str], *, environmen
             install = ["uv", "pip", "install", "--python", str(made / "bin" / "python"), *wanted]
             _run(install, directory=cache, environment=environment)
             (made / "complete").touch()
+    return made
+
+
+def _shop_environment(cache: Path, *, environment: Mapping[str, str]) -> Path:
+    """The example's, with the fixtures of this checkout; one for each checkout, whose files it uses as they are."""
+    checkout = hashlib.sha256(str(PROJECT).encode()).hexdigest()[:8]
+    made = _environment_of(cache, f"shop-{checkout}", ["--require-hashes", "-r", str(LOCK)], environment=environment)
+    with _locked(cache / f"shop-{checkout}.lock"):
+        if not (made / "with-fixtures").exists():
+            install = ["uv", "pip", "install", "--python", str(made / "bin" / "python"), "--no-deps"]
+            _run([*install, "--editable", str(PROJECT)], directory=cache, environment=environment)
+            (made / "with-fixtures").touch()
     return made
 
 

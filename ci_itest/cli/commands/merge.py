@@ -90,6 +90,13 @@ if TYPE_CHECKING:
     help="Whether failures that the base has too fail the run. Without a complete base every failure does.  "
     "[default: the setting report.fail_on]",
 )
+@click.option(
+    "--integration-coverage-fail-under",
+    "least_coverage",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="How much of the app the tests of all shards must reach.  [default: the setting report.integration_coverage]",
+)
 @click.option("--decision", default="", help="Output `decision` of the plan job.")
 @click.option("--needs", default="", help="toJSON(needs) of the report job: jobs that must not have failed.")
 def command(
@@ -102,6 +109,7 @@ def command(
     formats: tuple[str, ...],
     base: tuple[Path, ...],
     fail_on: FailOn | None,
+    least_coverage: float | None,
     decision: str,
     needs: str,
     files: tuple[Path, ...],
@@ -146,7 +154,8 @@ def command(
         run = without_plan(run_facts(place), reason=f"There is no plan to judge the shards by: {why_none}")
     else:
         config = planned_config(config, plan)
-        run = merged_run(place, plan, bundles=bundles, needs=read_needs(needs))
+        least = config.settings.report.integration_coverage if least_coverage is None else least_coverage
+        run = merged_run(place, plan, bundles=bundles, needs=read_needs(needs), least_coverage=least)
         run = judged_run(run, config, place, quarantine=plan.quarantine, owners=owners_of(plan, place, api=api))
         record_run(run, config, place, plan, api=api)
     if decided is not None and decided.kind is DecisionKind.RUN and decided.label:
@@ -207,10 +216,12 @@ def _read_plan(path: Path, *, sha256: str) -> tuple[Plan | None, str]:
         return None, error.message
 
 
-def merged_run(place: Place, plan: Plan, *, bundles: Path, needs: Mapping[str, str]) -> Run:
+def merged_run(
+    place: Place, plan: Plan, *, bundles: Path, needs: Mapping[str, str], least_coverage: float = 0.0
+) -> Run:
     """The run that plan and bundles make."""
     from ci_itest.flows.bundles import read_bundles
-    from ci_itest.flows.gate import job_findings
+    from ci_itest.flows.gate import coverage_findings, job_findings
     from ci_itest.flows.merge import merge
     from ci_itest.runners.registry import runner_named
 
@@ -220,7 +231,8 @@ def merged_run(place: Place, plan: Plan, *, bundles: Path, needs: Mapping[str, s
     started = min((shard.started_at for shard in found.shards), default=plan.created_at)
     known = replace(facts, run_id=facts.run_id or plan.run_id, commit=facts.commit or plan.commit, started_at=started)
     run = merge(plan, found, known)
-    return replace(run, findings=(*run.findings, *job_findings(run, needs)))
+    own = (*coverage_findings(run, least=least_coverage), *job_findings(run, needs))
+    return replace(run, findings=(*run.findings, *own))
 
 
 def finish(

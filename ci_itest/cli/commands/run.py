@@ -29,6 +29,13 @@ SHOWN_CAUSES = 10
 @click.option("--snapshot/--no-snapshot", "snapshots", default=True, help="Take prepared services from snapshots.")
 @click.option("--markers", help="Which tests are integration tests (pytest -m).")
 @click.option(
+    "--integration-coverage-fail-under",
+    "least_coverage",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="How much of the app the tests must reach.  [default: the setting report.integration_coverage]",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder the report is written to.  [default: .ci-itest/latest/report]",
@@ -41,6 +48,7 @@ def command(
     workers: str | None,
     markers: str | None,
     snapshots: bool,
+    least_coverage: float | None,
     out: Path | None,
 ) -> int:
     """Plan, run every shard on this machine, merge and report.
@@ -83,7 +91,8 @@ def command(
             environment=os.environ,
             report=report,
         )
-    run = merged_run(place, plan, bundles=folder.bundles, needs={})
+    least = config.settings.report.integration_coverage if least_coverage is None else least_coverage
+    run = merged_run(place, plan, bundles=folder.bundles, needs={}, least_coverage=least)
     api = report_api(place)
     run = judged_run(run, config, place, quarantine=plan.quarantine, owners=owners_of(plan, place, api=api))
     record_run(run, config, place, plan, api=api)

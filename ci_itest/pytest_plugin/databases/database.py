@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -57,6 +58,10 @@ class Dialect(Protocol):
         """Run an INSERT of one row; the row as it stands in the table."""
         ...
 
+    def scans(self, connection: Connection) -> dict[str, int]:
+        """How often each table was looked into since the database was made; {} where the server does not tell."""
+        ...
+
 
 @dataclass
 class Database:
@@ -72,6 +77,7 @@ class Database:
     dialect: Dialect = field(repr=False)
     _connection: Connection | None = field(default=None, repr=False)
     _tables: list[str] | None = field(default=None, repr=False)
+    _resets: Counter[str] = field(default_factory=Counter, repr=False)
 
     @property
     def sqlalchemy_url(self) -> str:
@@ -141,6 +147,15 @@ class Database:
     def reset(self) -> int:
         """Bring back what was there when the worker got the database; how many rows had to go."""
         return self.dialect.reset(self.connection)
+
+    def note_reset(self, tables: Sequence[str]) -> None:
+        """These tables are about to be reset: a look into them that no test takes."""
+        self._resets.update(tables)
+
+    def reads(self) -> dict[str, int]:
+        """How often tests looked into each table, as far as the server counts it and has heard of it by now."""
+        counted = self.dialect.scans(self.connection)
+        return {table: times for table in self.tables if (times := counted.get(table, 0) - self._resets[table]) > 0}
 
     def close(self) -> None:
         if self._connection is not None:

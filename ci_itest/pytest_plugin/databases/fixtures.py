@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ci_itest.model.coverage import READ
 from ci_itest.pytest_plugin.activity import activity_of
 from ci_itest.pytest_plugin.coverage import coverage_of
 from ci_itest.pytest_plugin.databases.database import Database
@@ -48,6 +49,8 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     engine = config.stash.get(_ENGINE, None)
     if engine is not None:
         engine.dispose()
+    for table, times in made.reads().items():
+        coverage_of(config).touch(READ, table, times=times)
     with told_plainly():
         workshop.drop(made)
 
@@ -88,6 +91,7 @@ def clean_database(request: pytest.FixtureRequest) -> Iterator[Database]:
             )
     yield database
     activity.wrote += database.dirty()
+    database.note_reset(activity.wrote)
     coverage_of(request.config).touch("tables", *activity.wrote)
     with _blamed(request.node.nodeid):
         database.reset()

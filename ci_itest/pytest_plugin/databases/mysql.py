@@ -95,6 +95,10 @@ class MySql:
         names = [column[0] for column in cursor.description]
         return dict(zip(names, cursor.fetchone(), strict=True))
 
+    def scans(self, connection: Connection) -> dict[str, int]:
+        """Not told."""
+        return {}
+
 
 class MySqlServer:
     """A server on which prepared databases and their copies are made.

@@ -79,6 +79,15 @@ class Postgres:
         names = [column[0] for column in cursor.description]
         return dict(zip(names, cursor.fetchone(), strict=True))
 
+    def scans(self, connection: Connection) -> dict[str, int]:
+        if int(_all(connection, "SHOW server_version_num")[0][0]) >= 150000:
+            _all(connection, "SELECT pg_stat_force_next_flush()")  # of what this connection did
+        return {name: int(count) for name, count in _all(connection, _SCANS)}
+
+
+_SCANS = """
+SELECT replace(relid::regclass::text, '"', ''), coalesce(seq_scan, 0) + coalesce(idx_scan, 0) FROM pg_stat_user_tables
+"""
 
 _WRITERS = """
 SELECT count(*) FROM pg_stat_activity

@@ -64,6 +64,10 @@ class Sqlite:
         names = [column[0] for column in cursor.description]
         return dict(zip(names, cursor.fetchone(), strict=True))
 
+    def scans(self, connection: Connection) -> dict[str, int]:
+        """Not told."""
+        return {}
+
     def _note(self, connection: Any) -> None:
         self._version[id(connection)] = _version(connection)
 

@@ -7,7 +7,8 @@ import inspect
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from ci_itest.errors import AppError, UsageError
@@ -26,25 +27,42 @@ _REFUSALS = (401, 403)
 Note = Callable[[Exchange], None]
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What all clients of a session have in common.
+
+    Attributes:
+        others: What `Api.on` opened; closed after each test.
+    """
+
+    tokens: Tokens
+    note: Note
+    others: ExitStack = field(default_factory=ExitStack)
+
+
 class Api(httpx.Client):
     """An httpx client that signs in by role and records.
 
     api.get("/products")                                nobody is signed in
     api.as_("clerk").post("/products", json={…})        a token of that role; claims may be given
+    api.on(create_app(other_settings)).get("/cart")     another application, for this test
     api.who_may("DELETE", "/products/1", roles=("customer", "clerk", "admin"))
     """
 
     def __init__(
-        self, *, transport: httpx.BaseTransport | None, base_url: str, tokens: Tokens, note: Note, headers: Any = None
+        self, setting: Setting, *, transport: httpx.BaseTransport | None, base_url: str, headers: Any = None
     ) -> None:
         super().__init__(transport=transport, base_url=base_url, headers=headers, follow_redirects=False)
-        self._given = {"transport": transport, "base_url": base_url, "tokens": tokens, "note": note}
-        self._tokens = tokens
-        self._note = note
+        self._given = {"transport": transport, "base_url": base_url}
+        self._setting = setting
 
     def as_(self, role: str, /, **claims: Any) -> Api:
         """The same client, signed in."""
-        return Api(**self._given, headers=self._tokens.header(role, **claims))  # type: ignore[arg-type]
+        return Api(self._setting, **self._given, headers=self._setting.tokens.header(role, **claims))  # type: ignore[arg-type]
+
+    def on(self, app: Any) -> Api:
+        """A client for another application (with other settings, say) or address, until the test ends."""
+        return self._setting.others.enter_context(client_for(app, setting=self._setting))
 
     def who_may(self, method: str, url: str, *, roles: Collection[str], **request: Any) -> set[str]:
         """The roles that are neither sent away (401) nor refused (403), "" for nobody signed in among them.
@@ -63,7 +81,7 @@ class Api(httpx.Client):
             response = super().send(request, **named)
             return response
         finally:
-            self._note(_exchange(request, response, time.monotonic() - start, request_id))
+            self._setting.note(_exchange(request, response, time.monotonic() - start, request_id))
 
 
 def _exchange(request: httpx.Request, response: httpx.Response | None, seconds: float, request_id: str) -> Exchange:
@@ -96,14 +114,14 @@ def _next_id() -> str:
 
 
 @contextmanager
-def client_for(app: Any, *, tokens: Tokens, note: Note) -> Iterator[Api]:
+def client_for(app: Any, *, setting: Setting) -> Iterator[Api]:
     """A client for an address, an ASGI or a WSGI application.
 
     Raises:
         UsageError: The fixture `app` gave something else.
     """
     if isinstance(app, str):
-        with Api(transport=None, base_url=app, tokens=tokens, note=note) as api:
+        with Api(setting, transport=None, base_url=app) as api:
             yield api
     elif not callable(app):
         raise UsageError(
@@ -114,11 +132,11 @@ def client_for(app: Any, *, tokens: Tokens, note: Note) -> Iterator[Api]:
         with (
             _Loop() as loop,
             loop.lifespan(app),
-            Api(transport=_SyncTransport(app, loop), base_url="http://testserver", tokens=tokens, note=note) as api,
+            Api(setting, transport=_SyncTransport(app, loop), base_url="http://testserver") as api,
         ):
             yield api
     else:
-        with Api(transport=httpx.WSGITransport(app=app), base_url="http://testserver", tokens=tokens, note=note) as api:
+        with Api(setting, transport=httpx.WSGITransport(app=app), base_url="http://testserver") as api:
             yield api
 
 

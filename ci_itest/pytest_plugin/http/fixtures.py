@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -18,17 +18,28 @@ from ci_itest.pytest_plugin.http.stubs import Stub, StubServer, redirected, stub
 from ci_itest.pytest_plugin.session import Session, session_of, told_plainly
 from ci_itest.pytest_plugin.tokens import Tokens
 
+_MOST_APPS = 4
+"""Applications that are kept running: most suites have one or two, of which others must not shut down the first."""
+
+
+@dataclass(frozen=True)
+class _Client:
+    """A client, and the application that runs as long as the stack is open."""
+
+    app: Any
+    client: Any
+    setting: Any
+    stack: contextlib.ExitStack
+
 
 @dataclass
 class _Kept:
-    """What lives as long as the session: the stub server, and the client of the app asked for last."""
+    """What lives as long as the session: the stub server, and the clients of the apps asked for last, newest last."""
 
     stack: contextlib.ExitStack
     guard: NetworkGuard
     server: StubServer | None = None
-    client: Any = None
-    client_app: Any = None
-    client_stack: contextlib.ExitStack | None = None
+    clients: list[_Client] = field(default_factory=list)
 
 
 _KEPT = pytest.StashKey[_Kept]()
@@ -64,25 +75,34 @@ def own_app(request: pytest.FixtureRequest) -> Iterator[str]:
         yield url
 
 
-def api(request: pytest.FixtureRequest) -> Any:
+def api(request: pytest.FixtureRequest) -> Iterator[Any]:
     """A client for whatever the fixture `app` gives."""
     app: Any = request.getfixturevalue("app")
     kept = _kept(request.config)
-    if kept.client_stack is None or kept.client_app is not app:
-        if kept.client_stack is not None:
-            kept.client_stack.close()
+    one = next((one for one in kept.clients if one.app is app), None)
+    if one is None:
         with told_plainly():
-            from ci_itest.pytest_plugin.http.client import client_for
+            one = _opened(app, request)
+        if len(kept.clients) == _MOST_APPS:
+            kept.clients.pop(0).stack.close()
+    else:
+        kept.clients.remove(one)
+    kept.clients.append(one)
+    yield one.client
+    one.setting.others.close()
 
-            kept.client_stack = contextlib.ExitStack()
-            kept.stack.callback(kept.client_stack.close)
-            coverage = coverage_of(request.config)
-            note = _noted(activity_of(request.config), coverage)
-            tokens = request.getfixturevalue("token_for")
-            kept.client = kept.client_stack.enter_context(client_for(app, tokens=tokens, note=note))
-            kept.client_app = app
-            coverage.declare("routes", _declared_routes(app, kept.client))
-    return kept.client
+
+def _opened(app: Any, request: pytest.FixtureRequest) -> _Client:
+    from ci_itest.pytest_plugin.http.client import Setting, client_for
+
+    coverage = coverage_of(request.config)
+    note = _noted(activity_of(request.config), coverage)
+    setting = Setting(request.getfixturevalue("token_for"), note)
+    stack = contextlib.ExitStack()
+    client = stack.enter_context(client_for(app, setting=setting))
+    _kept(request.config).stack.callback(stack.close)
+    coverage.declare("routes", _declared_routes(app, client))
+    return _Client(app, client, setting, stack)
 
 
 def stub_http(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Stub]]:

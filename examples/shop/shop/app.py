@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from shop.cache import make_cache
 from shop.database import make_engine, make_sessions
 from shop.errors import ShopError
+from shop.events import make_events
 from shop.payments import make_payment_client
 from shop.routes import accounts, cart, catalogue, health, orders, reports, stock
 from shop.settings import Settings
@@ -24,6 +25,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.engine = make_engine(settings.database_url)
     app.state.sessions = make_sessions(app.state.engine)
     app.state.cache = make_cache(settings.redis_url)
+    app.state.events = make_events(settings.redis_url)
     app.state.payments = make_payment_client(
         settings.payments_url,
         timeout_seconds=settings.payment_timeout_seconds,

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from shop.carts import Carts
 from shop.errors import NotAllowedError, NotSignedInError
+from shop.events import Events
 from shop.payments import PaymentClient
 from shop.settings import Settings
 from shop.tokens import Caller, read_token
@@ -34,6 +35,10 @@ def get_payments(request: Request) -> PaymentClient | None:
     return request.app.state.payments
 
 
+def get_events(request: Request) -> Events:
+    return request.app.state.events
+
+
 def get_caller(
     settings: Annotated[Settings, Depends(get_settings)],
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
@@ -57,6 +62,7 @@ def requires(role: str) -> Callable[[Caller], Caller]:
 DatabaseSession = Annotated[Session, Depends(get_session)]
 ShopSettings = Annotated[Settings, Depends(get_settings)]
 AllCarts = Annotated[Carts, Depends(get_carts)]
+AllEvents = Annotated[Events, Depends(get_events)]
 Provider = Annotated[PaymentClient | None, Depends(get_payments)]
 AnyCaller = Annotated[Caller, Depends(requires("customer"))]
 # For routes that only need to know that the caller may: `dependencies=[FOR_CLERKS]`.

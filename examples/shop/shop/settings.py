@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shop.events import ORDERS_PLACED
+
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 # Long enough for HS256 (RFC 7518 section 3.2); any real deployment sets SHOP_JWT_SECRET.
 DEVELOPMENT_SECRET = "for-development-only-replace-me-in-production"
@@ -21,6 +23,7 @@ class Settings:
         redis_url: "" keeps carts in this process.
         payments_url: Base address of the payment provider; "" means that checkout is refused.
         cart_prefix: Stands before every cart's key, so that several shops can share one Redis.
+        orders_stream: Where the shop tells of placed orders; another one for each of several shops, too.
         counts_discount_threshold: Whether an order of exactly the threshold gets the volume discount.
             False is a bug, there to be switched on (SHOP_BROKEN_DISCOUNT) and caught by a test.
     """
@@ -30,6 +33,7 @@ class Settings:
     payments_url: str = ""
     jwt_secret: str = field(default=DEVELOPMENT_SECRET, repr=False)
     cart_prefix: str = "shop:cart:"
+    orders_stream: str = ORDERS_PLACED
     cart_ttl_seconds: float = 1800.0
     payment_timeout_seconds: float = 0.5
     payment_backoff_seconds: float = 0.15

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ci_itest.pytest_plugin.coverage import FILE_NAME, Coverage
+from ci_itest.model.coverage import FILE_NAME
+from ci_itest.pytest_plugin.coverage import Coverage
 from tests.helpers.fixtures import Ran, pytest_in, suite
 from tests.helpers.suites import ci_itest
 
@@ -93,10 +94,10 @@ def test_a_route_with_fewer_parameters_is_the_one_that_was_meant() -> None:
 
     coverage.touch("routes", "GET /orders/newest", "GET /files/a/b", "POST /orders/1")
 
-    assert coverage.result("routes") == {
+    assert coverage.found.result("routes") == {
         "GET /files/{path:path}": 1,
         "GET /orders/newest": 1,
         "GET /orders/{id}": 0,
         "POST /orders/1": 1,
     }
-    assert coverage.percent == pytest.approx(66.7, abs=0.1)
+    assert coverage.found.percent == pytest.approx(66.7, abs=0.1)

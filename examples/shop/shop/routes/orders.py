@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
-from shop.dependencies import FOR_CLERKS, AllCarts, AnyCaller, DatabaseSession, Provider, ShopSettings
+from shop.dependencies import FOR_CLERKS, AllCarts, AllEvents, AnyCaller, DatabaseSession, Provider, ShopSettings
 from shop.errors import NotFoundError
 from shop.models import Order, OrderLine
 from shop.orders import find_order, place_order, refund_order, ship_order
@@ -17,9 +17,14 @@ router = APIRouter(tags=["orders"])
 
 @router.post("/checkout", status_code=201)
 def checkout(
-    caller: AnyCaller, carts: AllCarts, session: DatabaseSession, payments: Provider, settings: ShopSettings
+    caller: AnyCaller,
+    carts: AllCarts,
+    session: DatabaseSession,
+    payments: Provider,
+    events: AllEvents,
+    settings: ShopSettings,
 ) -> OrderOut:
-    """Buy the cart. When the payment fails the cart stays as it was."""
+    """Buy the cart, and tell of it. When the payment fails the cart stays as it was."""
     order = place_order(
         session,
         customer_id=caller.customer_id,
@@ -28,6 +33,9 @@ def checkout(
         counts_discount_threshold=settings.counts_discount_threshold,
     )
     carts.empty(caller.customer_id)
+    events.tell(
+        settings.orders_stream, {"order": order.id, "customer": caller.customer_id, "total_cents": order.total_cents}
+    )
     return _shown(order)
 
 

@@ -1,6 +1,7 @@
-"""Fixtures: a database for this worker, the app on it, a client for each role, seeds, the payment stub.
+"""The shop on this worker's own database, clients for its roles, rows in its words.
 
-FastAPI, SQLAlchemy and Alembic are imported by the fixtures that need them, so that `pytest --collect-only`,
+Services, database, `api`, `seed`, tokens, stubs, storage and brokers are fixtures of ci-itest; here stands what only
+the shop can know. FastAPI and SQLAlchemy are imported by the fixtures that need them, so that `pytest --collect-only`,
 and every process that only has to learn which tests there are, does not wait for them.
 """
 
@@ -9,70 +10,43 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from shop.settings import Settings
+from shop.settings import Settings, with_driver
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from fastapi.testclient import TestClient
-    from pytest_httpserver import HTTPServer
     from shop.models import Customer
-    from sqlalchemy.orm import Session
-    from support.payments import PaymentStub
+    from support.provider import Provider
     from support.seeds import Seed
 
-# Such ids are in no table: for callers whose role is all that matters.
-NOBODY = 1_000_000_000
-
-TokenFor = Callable[..., str]
-ClientFor = Callable[..., "TestClient"]
+PAYMENTS = "https://payments.example"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Load the libraries once the tests are known: whichever runs first would take seconds longer than it is."""
     if session.items and not session.config.option.collectonly:
-        import support.databases  # noqa: F401
-        from fastapi import testclient  # noqa: F401
+        import httpx  # noqa: F401
         from shop import app  # noqa: F401
 
 
 @pytest.fixture(scope="session")
-def run_name() -> str:
-    """A name that no other worker, shard or session on this machine or server has."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")[:12] or f"{os.getpid()}_{os.urandom(3).hex()}"
-    return f"shop_test_{run}_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
-
-
-@pytest.fixture(scope="session")
-def payment_server() -> Iterator[HTTPServer]:
-    """One for the worker, with a thread a request: a request that hangs must not hold up the next."""
-    from pytest_httpserver import HTTPServer
-
-    with HTTPServer(threaded=True) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def settings(run_name: str, payment_server: HTTPServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """The settings from outside, but with a database, cart keys and payment provider of this worker."""
-    from support.databases import worker_database
-
-    outside = Settings.from_environment()
-    folder = tmp_path_factory.mktemp("database")
-    with worker_database(outside.database_url, name=run_name, folder=folder) as url:
-        yield replace(
-            outside,
-            database_url=url,
-            cart_prefix=f"{run_name}:cart:",
-            payments_url=payment_server.url_for("").rstrip("/"),
-        )
+def settings(database) -> Settings:
+    """The settings from outside, but with a database, cart keys and a stream of this worker, and a provider to stub."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    return replace(
+        Settings.from_environment(),
+        database_url=with_driver(database.url),
+        cart_prefix=f"test-{os.getpid()}:cart:",
+        orders_stream=f"orders.placed.{worker}",
+        payments_url=PAYMENTS,
+    )
 
 
 @pytest.fixture(scope="session")
 def app(settings: Settings) -> Iterator[FastAPI]:
+    """What `api` speaks to: the shop, in this process."""
     from shop.app import create_app
 
     app = create_app(settings)
@@ -81,78 +55,39 @@ def app(settings: Settings) -> Iterator[FastAPI]:
 
 
 @pytest.fixture
-def app_with(settings: Settings) -> Iterator[Callable[..., FastAPI]]:
-    """Makes an app with other settings, on the same database."""
+def app_with(settings: Settings) -> Callable[..., FastAPI]:
+    """Makes a shop with other settings, on the same database; for `api.on(…)`."""
     from shop.app import create_app
 
-    apps = []
-
-    def make(**changes: Any) -> FastAPI:
-        apps.append(create_app(replace(settings, **changes)))
-        return apps[-1]
-
-    yield make
-    for app in apps:
-        app.state.engine.dispose()
+    return lambda **changes: create_app(replace(settings, **changes))
 
 
 @pytest.fixture(autouse=True)
 def clean_state(app: FastAPI, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Begin with no row, and leave none and no cart behind, whichever process or thread made it."""
-    from support.cleaning import empty_tables
-
-    if "keeps_data" in request.keywords:
-        yield
-        app.state.cache.clear(app.state.settings.cart_prefix)
-        return
-    with empty_tables(app.state.engine):
-        yield
-        app.state.cache.clear(app.state.settings.cart_prefix)
+    """Leave no row and no cart behind, whichever process or thread made it."""
+    if "keeps_data" not in request.keywords:
+        request.getfixturevalue("clean_database")
+    yield
+    app.state.cache.clear(app.state.settings.cart_prefix)
 
 
 @pytest.fixture
-def db(app: FastAPI) -> Iterator[Session]:
-    with app.state.sessions() as session:
-        yield session
-
-
-@pytest.fixture
-def seed(db: Session) -> Seed:
+def seed(seed) -> Seed:
+    """ci-itest's `seed` in the words of the shop: `seed.product("MUG", stock=3)`."""
     from support.seeds import Seed
 
-    return Seed(db)
+    return Seed(seed)
 
 
-@pytest.fixture(scope="session")
-def token_for(settings: Settings) -> TokenFor:
-    """Mints a token: `token_for("clerk")`, or `token_for("customer", customer)`; claims can be overridden."""
+@pytest.fixture
+def stock_of(database) -> Callable[[str], int]:
+    """How many of a product are in stock now, whoever changed it."""
 
-    from shop.tokens import mint_token
+    def stock_of(sku: str) -> int:
+        (product,) = database.rows("products", sku=sku)
+        return database.rows("stock", product_id=product["id"])[0]["quantity"]
 
-    def mint(role: str, customer: Customer | None = None, **claims: Any) -> str:
-        customer_id = customer.id if customer else NOBODY
-        return mint_token(customer_id, role, secret=settings.jwt_secret, lifetime=timedelta(minutes=5), **claims)
-
-    return mint
-
-
-@pytest.fixture(scope="session")
-def client_for(app: FastAPI, token_for: TokenFor) -> ClientFor:
-    """A client that is signed in: `client_for("clerk")`, `client_for("customer", customer)`."""
-
-    from fastapi.testclient import TestClient
-
-    def make(role: str, customer: Customer | None = None, *, app: FastAPI = app) -> TestClient:
-        return TestClient(app, headers={"Authorization": f"Bearer {token_for(role, customer)}"})
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def anonymous(app: FastAPI) -> TestClient:
-    from fastapi.testclient import TestClient
-
-    return TestClient(app)
+    return stock_of
 
 
 @pytest.fixture
@@ -161,26 +96,24 @@ def customer(seed: Seed) -> Customer:
 
 
 @pytest.fixture
-def as_customer(client_for: ClientFor, customer: Customer) -> TestClient:
+def as_customer(api, customer: Customer):
     """A client signed in as the fixture `customer`."""
-    return client_for("customer", customer)
-
-
-@pytest.fixture(scope="session")
-def as_clerk(client_for: ClientFor) -> TestClient:
-    return client_for("clerk")
-
-
-@pytest.fixture(scope="session")
-def as_admin(client_for: ClientFor) -> TestClient:
-    return client_for("admin")
+    return api.as_("customer", sub=str(customer.id))
 
 
 @pytest.fixture
-def payments(payment_server: HTTPServer) -> Iterator[PaymentStub]:
-    """Answers nothing (status 500) until the test says what."""
-    from support.payments import PaymentStub
+def as_clerk(api):
+    return api.as_("clerk")
 
-    stub = PaymentStub(payment_server)
-    yield stub
-    stub.reset()
+
+@pytest.fixture
+def as_admin(api):
+    return api.as_("admin")
+
+
+@pytest.fixture
+def payments(stub_http) -> Provider:
+    """The payment provider; a test says what it answers, and what it does not say fails the test."""
+    from support.provider import Provider
+
+    return Provider(stub_http(PAYMENTS))

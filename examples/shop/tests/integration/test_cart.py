@@ -8,7 +8,6 @@ from shop.carts import Carts
 from shop.models import Product
 from shop.passwords import hash_password, password_matches
 from sqlalchemy import select
-from support.polling import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -19,9 +18,9 @@ LOOKS_BETWEEN_ADDS = 24
 
 
 @pytest.fixture
-def as_hurried_customer(app_with, client_for, customer):
+def as_hurried_customer(api, app_with, customer):
     """A customer of a shop whose carts live for a moment only."""
-    return client_for("customer", customer, app=app_with(cart_ttl_seconds=SHORT_TTL_SECONDS))
+    return api.on(app_with(cart_ttl_seconds=SHORT_TTL_SECONDS)).as_("customer", sub=str(customer.id))
 
 
 def add(client, sku: str, quantity: int = 1):
@@ -45,9 +44,9 @@ def test_adding_a_product_again_adds_up(as_customer, seed) -> None:
     assert items(as_customer) == {"MUG": 5}
 
 
-def test_every_customer_has_a_cart_of_their_own(as_customer, client_for, seed) -> None:
+def test_every_customer_has_a_cart_of_their_own(as_customer, api, seed) -> None:
     seed.product("MUG")
-    neighbour = client_for("customer", seed.customer())
+    neighbour = api.as_("customer", sub=str(seed.customer().id))
 
     add(as_customer, "MUG")
 
@@ -81,15 +80,15 @@ def test_quantity_zero_takes_a_product_out(as_customer, seed) -> None:
     assert items(as_customer) == {"PEN": 1}
 
 
-def test_a_forgotten_cart_expires(as_hurried_customer, seed) -> None:
+def test_a_forgotten_cart_expires(as_hurried_customer, seed, eventually) -> None:
     seed.product("MUG")
     add(as_hurried_customer, "MUG")
     assert items(as_hurried_customer) == {"MUG": 1}
 
-    eventually(lambda: items(as_hurried_customer), is_fine=lambda cart: cart == {}, within_seconds=3)
+    eventually(lambda: items(as_hurried_customer), until=lambda cart: cart == {}, within="3s")
 
 
-def test_using_a_cart_keeps_it_alive(as_hurried_customer, seed) -> None:
+def test_using_a_cart_keeps_it_alive(as_hurried_customer, seed, eventually) -> None:
     seed.product("MUG")
     add(as_hurried_customer, "MUG")
 
@@ -97,22 +96,22 @@ def test_using_a_cart_keeps_it_alive(as_hurried_customer, seed) -> None:
         return as_hurried_customer.get("/cart").json()["expires_in_seconds"] or 0
 
     half = SHORT_TTL_SECONDS / 2
-    eventually(seconds_left, is_fine=lambda left: left < half, within_seconds=3)
+    eventually(seconds_left, until=lambda left: left < half, within="3s")
     add(as_hurried_customer, "MUG")
 
     assert seconds_left() > half
     assert items(as_hurried_customer) == {"MUG": 2}
 
 
-def test_looking_at_a_cart_does_not_keep_it_alive(as_hurried_customer, seed) -> None:
+def test_looking_at_a_cart_does_not_keep_it_alive(as_hurried_customer, seed, eventually) -> None:
     seed.product("MUG")
     add(as_hurried_customer, "MUG")
 
     # Each look of the polling below is one more chance to prolong it by mistake.
     eventually(
         lambda: as_hurried_customer.get("/cart").json()["expires_in_seconds"],
-        is_fine=lambda left: left is None,
-        within_seconds=SHORT_TTL_SECONDS + 1,
+        until=lambda left: left is None,
+        within=SHORT_TTL_SECONDS + 1,
     )
 
 

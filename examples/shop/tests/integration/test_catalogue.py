@@ -1,7 +1,6 @@
 """The catalogue: pages, search, changes. The search works on a shop full of products."""
 
 import pytest
-from support.cleaning import empty_tables
 from support.seeds import Seed
 
 pytestmark = [pytest.mark.integration, pytest.mark.keeps_data]
@@ -14,12 +13,12 @@ FULL = len(COLOURS) * len(THINGS) * len(SIZES) * SERIES
 
 
 @pytest.fixture(scope="module")
-def full_shop(app):
+def full_shop(app, database):
     """360 products and two off sale; removed after the last test of this file."""
-    with empty_tables(app.state.engine):
-        with app.state.sessions.begin() as session:
-            fill(Seed(session, commits=False))
-        yield
+    with app.state.sessions.begin() as session:
+        fill(Seed(session.add))
+    yield
+    database.reset()
 
 
 def fill(seed: Seed) -> None:
@@ -38,10 +37,10 @@ def fill(seed: Seed) -> None:
 
 
 @pytest.fixture
-def shop(request, anonymous):
+def shop(request, api):
     """A visitor of the full shop."""
     request.getfixturevalue("full_shop")
-    return anonymous
+    return api
 
 
 def test_the_catalogue_comes_in_pages_that_do_not_overlap(shop) -> None:

@@ -3,8 +3,6 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from shop.models import Order
-from sqlalchemy import func, select
 
 pytestmark = pytest.mark.integration
 
@@ -29,13 +27,13 @@ def test_a_checkout_makes_a_paid_order(as_customer, seed) -> None:
     assert order["lines"] == [{"sku": "MUG", "quantity": 2, "unit_price_cents": 1250}]
 
 
-def test_a_checkout_takes_the_stock(as_customer, seed) -> None:
+def test_a_checkout_takes_the_stock(as_customer, seed, stock_of) -> None:
     seed.product("MUG", stock=10)
     fill(as_customer, MUG=4)
 
     as_customer.post("/checkout")
 
-    assert seed.stock_of("MUG") == 6
+    assert stock_of("MUG") == 6
 
 
 def test_a_checkout_empties_the_cart(as_customer, seed) -> None:
@@ -90,7 +88,9 @@ def test_the_price_of_an_order_stays_when_the_product_gets_dearer(as_customer, a
     assert as_customer.get(f"/orders/{order['id']}").json()["lines"][0]["unit_price_cents"] == 1000
 
 
-def test_what_sold_out_meanwhile_stops_the_whole_checkout(as_customer, as_clerk, seed, db) -> None:
+def test_what_sold_out_meanwhile_stops_the_whole_checkout(
+    as_customer, as_clerk, seed, stock_of, clean_database
+) -> None:
     seed.product("MUG", stock=5)
     seed.product("PEN", stock=5)
     fill(as_customer, PEN=1, MUG=5)
@@ -99,13 +99,13 @@ def test_what_sold_out_meanwhile_stops_the_whole_checkout(as_customer, as_clerk,
     answer = as_customer.post("/checkout")
 
     assert (answer.status_code, answer.json()["detail"]) == (409, "Not enough of MUG left.")
-    assert seed.stock_of("PEN") == 5
-    assert db.scalar(select(func.count()).select_from(Order)) == 0
+    assert stock_of("PEN") == 5
+    assert clean_database.count("orders") == 0
 
 
-def test_of_eight_who_want_the_last_three_only_three_get_one(client_for, seed) -> None:
+def test_of_eight_who_want_the_last_three_only_three_get_one(api, seed, stock_of) -> None:
     seed.product("RARE", stock=3)
-    buyers = [client_for("customer", seed.customer()) for _ in range(8)]
+    buyers = [api.as_("customer", sub=str(seed.customer().id)) for _ in range(8)]
     for buyer in buyers:
         fill(buyer, RARE=1)
 
@@ -113,4 +113,4 @@ def test_of_eight_who_want_the_last_three_only_three_get_one(client_for, seed) -
         statuses = list(threads.map(lambda buyer: buyer.post("/checkout").status_code, buyers))
 
     assert sorted(statuses) == [201] * 3 + [409] * 5
-    assert seed.stock_of("RARE") == 0
+    assert stock_of("RARE") == 0

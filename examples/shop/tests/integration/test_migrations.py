@@ -7,13 +7,14 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def schema(settings, run_name, tmp_path):
+def schema(empty_database):
     """A database without a single table."""
-    from support.databases import empty_database
+    from shop.database import make_engine
     from support.migrating import Schema
 
-    with empty_database(settings.database_url, name=f"{run_name}_migrations", folder=tmp_path) as engine:
-        yield Schema(engine)
+    engine = make_engine(empty_database.sqlalchemy_url)
+    yield Schema(engine)
+    engine.dispose()
 
 
 def test_the_migrated_tables_are_those_of_the_models(schema) -> None:

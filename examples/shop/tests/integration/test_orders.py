@@ -1,8 +1,6 @@
 """Orders after the checkout: looking, shipping, refunding."""
 
 import pytest
-from shop.models import Payment
-from sqlalchemy import select
 
 pytestmark = pytest.mark.integration
 
@@ -50,22 +48,24 @@ def test_what_is_not_paid_is_neither_shipped_nor_refunded(as_clerk, customer, se
     assert refund(as_clerk, order).status_code == 409
 
 
-def test_a_full_refund_of_an_unshipped_order_returns_the_goods(as_clerk, customer, seed, mug, payments) -> None:
+def test_a_full_refund_of_an_unshipped_order_returns_the_goods(
+    as_clerk, customer, seed, stock_of, mug, payments
+) -> None:
     payments.approves()
     order = seed.order(customer, mug, quantity=3)
 
     answer = refund(as_clerk, order).json()
 
     assert (answer["state"], answer["refunded_cents"]) == ("refunded", 6000)
-    assert seed.stock_of("MUG") == 13
+    assert stock_of("MUG") == 13
 
 
-def test_a_full_refund_of_a_shipped_order_returns_no_goods(as_clerk, customer, seed, mug, payments) -> None:
+def test_a_full_refund_of_a_shipped_order_returns_no_goods(as_clerk, customer, seed, stock_of, mug, payments) -> None:
     payments.approves()
     order = seed.order(customer, mug, state="shipped", quantity=3)
 
     assert refund(as_clerk, order).json()["state"] == "refunded"
-    assert seed.stock_of("MUG") == 10
+    assert stock_of("MUG") == 10
 
 
 def test_partial_refunds_add_up_to_the_payment_and_no_further(as_clerk, customer, seed, mug, payments) -> None:
@@ -86,10 +86,11 @@ def test_partial_refunds_add_up_to_the_payment_and_no_further(as_clerk, customer
     assert third.json()["state"] == "refunded"
 
 
-def test_a_refund_the_provider_does_not_take_changes_nothing(as_clerk, customer, seed, mug, payments, db) -> None:
-    payments.server.expect_request("/refunds").respond_with_data("", status=400)
+def test_a_refund_the_provider_does_not_take_changes_nothing(
+    as_clerk, customer, seed, mug, payments, clean_database
+) -> None:
+    payments.stub.on("POST", "/refunds").fails(400)
     order = seed.order(customer, mug)
 
     assert refund(as_clerk, order).status_code == 503
-    db.expire_all()
-    assert db.scalars(select(Payment.refunded_cents)).all() == [0]
+    assert [payment["refunded_cents"] for payment in clean_database.rows("payments")] == [0]

@@ -19,13 +19,13 @@ def test_a_delivery_adds_to_the_stock(as_clerk, seed) -> None:
     assert adjust(as_clerk, "MUG", 20).json()["quantity"] == 25
 
 
-def test_more_than_there_is_cannot_be_lost(as_clerk, seed) -> None:
+def test_more_than_there_is_cannot_be_lost(as_clerk, seed, stock_of) -> None:
     seed.product("MUG", stock=5)
 
     answer = adjust(as_clerk, "MUG", -6)
 
     assert (answer.status_code, answer.json()["detail"]) == (409, "There are fewer than 6 of MUG.")
-    assert seed.stock_of("MUG") == 5
+    assert stock_of("MUG") == 5
 
 
 def test_scarce_products_are_listed_scarcest_first(as_clerk, seed) -> None:
@@ -49,7 +49,7 @@ def test_what_is_off_sale_is_never_scarce(as_clerk, seed) -> None:
     assert as_clerk.get("/stock/low").json() == []
 
 
-def test_deliveries_booked_at_the_same_time_all_count(as_clerk, seed) -> None:
+def test_deliveries_booked_at_the_same_time_all_count(as_clerk, seed, stock_of) -> None:
     seed.product("MUG", stock=0)
     gate = Lock()
     gate.acquire()
@@ -66,4 +66,4 @@ def test_deliveries_booked_at_the_same_time_all_count(as_clerk, seed) -> None:
         statuses = [booking.result() for booking in bookings]
 
     assert statuses == [200] * 12
-    assert seed.stock_of("MUG") == 60
+    assert stock_of("MUG") == 60

@@ -5,11 +5,11 @@ from typing import Any
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from shop.models import Base
-from sqlalchemy import Engine
-
-from support.databases import alembic_config
+from shop.settings import MIGRATIONS
+from sqlalchemy import Connection, Engine
 
 
 @dataclass(frozen=True)
@@ -30,3 +30,10 @@ class Schema:
         """What a migration would have to change to arrive at the models."""
         with self.engine.connect() as connection:
             return compare_metadata(MigrationContext.configure(connection), Base.metadata)
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Alembic's settings, working on this connection instead of the one in DATABASE_URL."""
+    config = Config(str(MIGRATIONS.parent / "alembic.ini"))
+    config.attributes["connection"] = connection
+    return config

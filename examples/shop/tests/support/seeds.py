@@ -1,13 +1,12 @@
 """Rows straight into the tables; a test names only what matters to it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from shop.models import Base, Customer, Order, OrderLine, Payment, Product, Stock
 from shop.pricing import price
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 Row = TypeVar("Row", bound=Base)
 
@@ -17,14 +16,13 @@ NO_PASSWORD = "!"
 
 @dataclass(frozen=True)
 class Seed:
-    """Makes rows and commits them, so that the app sees them through its own connections.
+    """Rows in the words of the shop.
 
     Attributes:
-        commits: Whether after each row; False leaves it to the caller, which is quicker for many.
+        put: Takes objects and commits them (ci-itest's `seed`), or keeps them for later (`list.append`).
     """
 
-    session: Session
-    commits: bool = True
+    put: Callable[[Any], Any]
     numbers: count = field(default_factory=lambda: count(1))
 
     def customer(self, *, role: str = "customer", email: str = "", password_hash: str = NO_PASSWORD) -> Customer:
@@ -77,15 +75,6 @@ class Seed:
             order.payment = Payment(reference=f"seeded-{next(self.numbers)}", amount_cents=cost.total_cents)
         return self._keep(order)
 
-    def stock_of(self, sku: str) -> int | None:
-        """How many are in stock now, whoever changed it."""
-        self.session.rollback()
-        return self.session.scalar(select(Stock.quantity).join(Product).where(Product.sku == sku))
-
     def _keep(self, row: Row) -> Row:
-        self.session.add(row)
-        if self.commits:
-            self.session.commit()
-        else:
-            self.session.flush()
+        self.put(row)
         return row
