@@ -1,34 +1,26 @@
-"""An upload into the tables: a whole run, or the shards of one as they come; used by `sql.py` alone."""
+"""Uploads into the tables: whole runs, or the shards of one as they come; used by `sql.py` and `tenancy.py` alone.
+
+All that came at once goes in together, in one transaction: a statement for 50 shards costs little more than for one,
+and they wait once for the disk.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import Enum
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from ci_itest.history import judgements, queries, rollups, rows
-from ci_itest.history.bulk import found_among, insert_rows
+from ci_itest.history import queries, rollups, rows
+from ci_itest.history.keeping import Piece, keep
 from ci_itest.history.known_cases import KnownCases
-from ci_itest.history.schema import failures, repositories, results, runs, shards, uploads
+from ci_itest.history.schema import repositories, runs, shards, uploads
 from ci_itest.model.run import Conclusion
-from ci_itest.model.upload import Upload, UploadedShard
-
-RESULT_COLUMNS = (
-    "run_id",
-    "case_id",
-    "outcome",
-    "verdict",
-    "attempts",
-    "failed_attempts",
-    "setup_us",
-    "call_us",
-    "teardown_us",
-    "shard",
-)
-_FAILURE_COLUMNS = ("run_id", "case_id", "attempt", "message", "details")
+from ci_itest.model.upload import Upload
 
 
 class Taken(Enum):
@@ -37,6 +29,22 @@ class Taken(Enum):
     NEW = "new"
     KNOWN = "known"
     DIFFERENT = "different"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An upload as it came.
+
+    Attributes:
+        part: "" for a whole run, else suite and index of the shard.
+        digest: SHA-256 of the document.
+        received_at: UTC, ISO 8601.
+    """
+
+    upload: Upload
+    part: str
+    digest: bytes
+    received_at: str
 
 
 def repository_number(connection: Connection, name: str, *, created_us: int = 0) -> int:
@@ -53,137 +61,179 @@ def ingest(
     connection: Connection, upload: Upload, *, repository_id: int, recorded_at: str, known_cases: KnownCases
 ) -> bool:
     """Keep a whole run; False when this attempt of it is there already, whole."""
-    ci_run_id = rows.storable(upload.run_id)
-    known = connection.execute(
-        queries.run_row(repository_id, ci_run_id=ci_run_id, run_attempt=upload.run_attempt)
-    ).first()
-    if known is not None and not known.is_open:
-        return False
-    row = rows.run_row(upload, repository_id=repository_id, recorded_at=recorded_at)
-    recorded = connection.execute(queries.recorded_shards(repository_id, ci_run_id=ci_run_id))
-    new_shards, places = rows.new_part(upload, recorded={tuple(key) for key in recorded})
-    if known is None:
-        run_id = connection.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one()
-    else:
-        run_id = known.id
-        connection.execute(update(runs).where(runs.c.id == run_id).values(row))
-    numbers = known_cases.numbers(connection, upload, places, repository_id=repository_id)
-    _keep(connection, upload, new_shards, numbers, run_id=run_id, is_new=known is None)
-    rollups.add_run(connection, run_id, repository_id=repository_id, started_us=row["started_us"])
-    return True
-
-
-def ingest_part(
-    connection: Connection, upload: Upload, *, repository_id: int, recorded_at: str, known_cases: KnownCases
-) -> bool:
-    """Keep one shard of a run that comes shard by shard; False when the run is whole, or the shard is there.
-
-    With the last planned shard the run is whole, and gets its conclusion.
-    """
-    ci_run_id = rows.storable(upload.run_id)
-    found = queries.run_row(repository_id, ci_run_id=ci_run_id, run_attempt=upload.run_attempt)
-    known = connection.execute(found).first()
-    if known is not None and not known.is_open:
-        return False
-    recorded = connection.execute(queries.recorded_shards(repository_id, ci_run_id=ci_run_id))
-    new_shards, places = rows.new_part(upload, recorded={tuple(key) for key in recorded})
-    if not new_shards:
-        return False
-    if known is None:
-        row = rows.run_row(upload, repository_id=repository_id, recorded_at=recorded_at, is_open=True)
-        row["conclusion"] = Conclusion.INCOMPLETE.value
-        run_id = connection.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one()
-    else:
-        run_id = known.id
-        counts = rows.verdict_counts(case[3] for case in upload.cases)
-        added = {name: runs.c[name] + count for name, count in counts.items()}
-        connection.execute(update(runs).where(runs.c.id == run_id).values(added))
-    numbers = known_cases.numbers(connection, upload, places, repository_id=repository_id)
-    _keep(connection, upload, new_shards, numbers, run_id=run_id, is_new=known is None)
-    arrived = connection.scalar(select(func.count()).select_from(shards).where(shards.c.run_id == run_id)) or 0
-    if upload.shard_count and arrived >= upload.shard_count:
-        close_run(connection, run_id, is_complete=True)
-    return True
-
-
-def close_run(connection: Connection, run_id: int, *, is_complete: bool) -> None:
-    """No more shards of a run come: it gets its conclusion, and counts from now on."""
-    columns = (runs.c.failed, runs.c.repository_id, runs.c.started_us)
-    row = connection.execute(select(*columns).where(runs.c.id == run_id)).one()
-    conclusion = Conclusion.INCOMPLETE
-    if is_complete:
-        conclusion = Conclusion.FAILURE if row.failed else Conclusion.SUCCESS
-    closed = {"is_open": False, "conclusion": conclusion.value}
-    connection.execute(update(runs).where(runs.c.id == run_id).values(closed))
-    rollups.add_run(connection, run_id, repository_id=row.repository_id, started_us=row.started_us)
+    batch = _Batch(connection, repository_id)
+    is_new = batch.add(upload, part="", at=recorded_at)
+    batch.keep(known_cases)
+    return is_new
 
 
 def take(
-    connection: Connection,
-    upload: Upload,
-    *,
-    repository_id: int,
-    part: str,
-    digest: bytes,
-    received_at: str,
-    known_cases: KnownCases,
-) -> Taken:
-    """Keep an upload once, whatever how often and by how many it is sent.
+    connection: Connection, sent: Sequence[Sent], *, repository_id: int, known_cases: KnownCases
+) -> tuple[Taken, ...]:
+    """Keep uploads of one repository in their order, each once, whatever how often and by how many it is sent."""
+    batch = _Batch(connection, repository_id)
+    taken = tuple(batch.take(one) for one in sent)
+    batch.keep(known_cases)
+    return taken
 
-    Args:
-        part: "" for a whole run, else suite and index of the shard.
-        digest: SHA-256 of the document.
+
+def close_run(connection: Connection, run_id: int) -> None:
+    """No more shards of a run come, though some are missing."""
+    closed = {"is_open": False, "conclusion": Conclusion.INCOMPLETE.value}
+    connection.execute(update(runs).where(runs.c.id == run_id).values(closed))
+
+
+@dataclass(slots=True)
+class _Run:
+    """An attempt of a run as the database has it, and what this batch adds.
+
+    Attributes:
+        number: None before it has a row.
+        failed: Its cases that failed.
+        digests: Of what was sent for it, by part.
+        added: Verdicts of new cases, by the names of their columns.
+        is_made_here: Its row is of this transaction.
+        conclusion: Which it gets with its last shard; "" when that did not come in this batch.
     """
-    key = {
-        "repository_id": repository_id,
-        "ci_run_id": rows.storable(upload.run_id),
-        "run_attempt": upload.run_attempt,
-        "part": rows.storable(part),
-    }
-    same = [uploads.c[name] == value for name, value in key.items()]
-    known = connection.scalar(select(uploads.c.digest).where(*same))
-    if known is not None:
-        return Taken.KNOWN if known == digest else Taken.DIFFERENT
-    is_new = (ingest_part if part else ingest)(
-        connection, upload, repository_id=repository_id, recorded_at=received_at, known_cases=known_cases
-    )
-    if not is_new:
-        return Taken.DIFFERENT
-    connection.execute(insert(uploads).values(**key, digest=digest, received_us=rows.to_epoch(received_at)))
-    return Taken.NEW
+
+    number: int | None
+    is_open: bool
+    failed: int
+    started_us: int
+    arrived: int
+    digests: dict[str, bytes]
+    added: Counter[str] = field(default_factory=Counter)
+    is_made_here: bool = False
+    conclusion: str = ""
 
 
-def _keep(
-    connection: Connection,
-    upload: Upload,
-    new_shards: Sequence[UploadedShard],
-    numbers: Mapping[int, int],
-    *,
-    run_id: int,
-    is_new: bool,
-) -> None:
-    shard_rows = rows.shard_rows(new_shards, run_id=run_id)
-    if shard_rows:
-        connection.execute(insert(shards), shard_rows)
-    # In the order of the table's key, which SQLite then only appends to; of two names stored alike the last stands.
-    by_number = {number: place for place, number in numbers.items()}
-    if not is_new:
-        there = select(results.c.case_id).where(results.c.run_id == run_id)
-        for (number,) in found_among(connection, there, results.c.case_id, list(by_number)):
-            del by_number[number]
-    chosen = sorted(by_number.items())
-    all_cases = upload.cases
-    insert_rows(
-        connection,
-        results,
-        RESULT_COLUMNS,
-        [(run_id, number, *all_cases[place][2:]) for number, place in chosen],
-    )
-    kept = {place: number for number, place in chosen}
-    texts = [
-        (run_id, kept[place], attempt, rows.packed(message), rows.packed(details))
-        for place, attempt, message, details in upload.failures
-        if place in kept
-    ]
-    insert_rows(connection, failures, _FAILURE_COLUMNS, texts)
-    judgements.keep(connection, upload, run_id=run_id, numbers=kept)
+class _Batch:
+    """Uploads of one repository on their way into the tables; they are there when `keep` ends."""
+
+    def __init__(self, connection: Connection, repository_id: int) -> None:
+        self._connection = connection
+        self._repository_id = repository_id
+        self._runs: dict[tuple[str, int], _Run] = {}
+        self._shards: dict[str, set[rows.ShardKey]] = {}
+        self._pieces: list[Piece] = []
+        self._received: list[rows.Row] = []
+
+    def take(self, sent: Sent) -> Taken:
+        upload, part = sent.upload, rows.storable(sent.part)
+        run = self._run(upload)
+        known = run.digests.get(part)
+        if known is not None:
+            return Taken.KNOWN if known == sent.digest else Taken.DIFFERENT
+        if not self.add(upload, part=part, at=sent.received_at):
+            return Taken.DIFFERENT
+        run.digests[part] = sent.digest
+        self._received.append(
+            {
+                "repository_id": self._repository_id,
+                "ci_run_id": rows.storable(upload.run_id),
+                "run_attempt": upload.run_attempt,
+                "part": part,
+                "digest": sent.digest,
+                "received_us": rows.to_epoch(sent.received_at),
+            }
+        )
+        return Taken.NEW
+
+    def add(self, upload: Upload, *, part: str, at: str) -> bool:
+        """Have an upload kept; False when its run is whole already, or all its shards are there."""
+        run = self._run(upload)
+        if run.number is not None and not run.is_open:
+            return False
+        recorded = self._shards[rows.storable(upload.run_id)]
+        new_shards, places = rows.new_part(upload, recorded=recorded)
+        if part and not new_shards:
+            return False
+        if part:
+            self._add_part(run, upload, at=at)
+            run.arrived += len(new_shards)
+            if upload.shard_count and run.arrived >= upload.shard_count:
+                run.is_open = False
+                run.conclusion = (Conclusion.FAILURE if run.failed else Conclusion.SUCCESS).value
+        else:
+            self._add_whole(run, upload, at=at)
+        recorded.update((shard.suite, shard.index, shard.run_attempt) for shard in new_shards)
+        assert run.number is not None
+        self._pieces.append(Piece(run.number, upload, new_shards, places))
+        return True
+
+    def keep(self, known_cases: KnownCases) -> None:
+        """Write what was taken, and count it in."""
+        if not self._pieces:
+            return
+        made_here = {run.number for run in self._runs.values() if run.is_made_here}
+        kept = keep(
+            self._connection,
+            self._pieces,
+            made_here={number for number in made_here if number is not None},
+            repository_id=self._repository_id,
+            known_cases=known_cases,
+        )
+        for run in self._runs.values():
+            if run.number in kept:
+                self._end(run, kept[run.number])
+        if self._received:
+            self._connection.execute(insert(uploads), self._received)
+
+    def _run(self, upload: Upload) -> _Run:
+        ci_run_id = rows.storable(upload.run_id)
+        key = ci_run_id, upload.run_attempt
+        if key not in self._runs:
+            self._runs[key] = self._found(ci_run_id, upload.run_attempt)
+        return self._runs[key]
+
+    def _found(self, ci_run_id: str, run_attempt: int) -> _Run:
+        found = queries.run_row(self._repository_id, ci_run_id=ci_run_id, run_attempt=run_attempt)
+        row = self._connection.execute(found).first()
+        sent = queries.sent(self._repository_id, ci_run_id=ci_run_id, run_attempt=run_attempt)
+        digests = {str(part): bytes(digest) for part, digest in self._connection.execute(sent)}
+        if ci_run_id not in self._shards:
+            recorded = queries.recorded_shards(self._repository_id, ci_run_id=ci_run_id)
+            self._shards[ci_run_id] = {tuple(key) for key in self._connection.execute(recorded)}
+        if row is None:
+            return _Run(None, True, 0, 0, 0, digests)
+        arrived = self._connection.scalars(select(shards.c.shard_index).where(shards.c.run_id == row.id)).all()
+        return _Run(row.id, row.is_open, row.failed, row.started_us, len(arrived), digests)
+
+    def _add_part(self, run: _Run, upload: Upload, *, at: str) -> None:
+        counts = rows.verdict_counts(case[3] for case in upload.cases)
+        if run.number is None:
+            row = rows.run_row(upload, repository_id=self._repository_id, recorded_at=at, is_open=True)
+            self._make(run, row | {"conclusion": Conclusion.INCOMPLETE.value})
+        else:
+            run.added.update(counts)
+        run.failed += counts["failed"]
+
+    def _add_whole(self, run: _Run, upload: Upload, *, at: str) -> None:
+        row = rows.run_row(upload, repository_id=self._repository_id, recorded_at=at)
+        if run.number is None:
+            self._make(run, row)
+        else:
+            self._connection.execute(update(runs).where(runs.c.id == run.number).values(row))
+            run.added.clear()
+        run.started_us = row["started_us"]
+        run.is_open = False
+
+    def _make(self, run: _Run, row: rows.Row) -> None:
+        run.number = int(self._connection.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one())
+        run.started_us, run.is_made_here = row["started_us"], True
+
+    def _end(self, run: _Run, cases: Sequence[int]) -> None:
+        """Write what has become of a run, and count its new cases in."""
+        assert run.number is not None
+        changed: rows.Row = {name: runs.c[name] + count for name, count in run.added.items() if count}
+        if run.conclusion:
+            changed |= {"is_open": False, "conclusion": run.conclusion}
+        if changed:
+            self._connection.execute(update(runs).where(runs.c.id == run.number).values(changed))
+        rollups.add(
+            self._connection,
+            run.number,
+            repository_id=self._repository_id,
+            started_us=run.started_us,
+            cases=None if run.is_made_here else cases,
+        )

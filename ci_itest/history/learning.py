@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
 from ci_itest.flaky.fold import Results
 from ci_itest.flaky.numbers import code_of, file_number, shard_number
-from ci_itest.flaky.state import CASE_BYTES, EMPTY, Learned, State, learn, packed_cases, rest_of, state_of
+from ci_itest.flaky.state import CASE_BYTES, EMPTY, State, learn, packed_cases, rest_of, state_of
 from ci_itest.history import judgements, queries
-from ci_itest.history.schema import PAGE_CASES, cases, flaky_pages, flaky_rest
+from ci_itest.history.known_cases import GENERATION
+from ci_itest.history.schema import PAGE_CASES, cases, flaky_pages, flaky_rest, meta
 
 IsMain = Callable[[str], bool]
 """Whether a branch is the default branch."""
@@ -75,17 +78,51 @@ def forget(connection: Connection, repository_id: int) -> None:
     judgements.forget_standing(connection, repository_id=repository_id)
 
 
-def catch_up(connection: Connection, repository_id: int, *, is_main: IsMain) -> tuple[int, Learned | None]:
-    """Fold in every trusted run that is not known yet: how many, and what the last of them taught."""
+def catch_up(connection: Connection, repository_id: int, *, is_main: IsMain) -> int:
+    """Fold in every trusted run that is not known yet, and write what that gives; how many there were."""
+    caught_up = read_ahead(connection, repository_id, is_main=is_main)
+    if caught_up is not None:
+        write_state(connection, repository_id, caught_up.state, last_run_id=caught_up.last_run_id)
+    return caught_up.count if caught_up else 0
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """The state with runs that the database's own does not know yet.
+
+    Attributes:
+        mark: Of the state that it was made from.
+    """
+
+    state: State
+    last_run_id: int
+    count: int
+    mark: bytes
+
+
+def read_ahead(connection: Connection, repository_id: int, *, is_main: IsMain) -> CaughtUp | None:
+    """The state with every trusted run that is not known yet; None when all are. Writes nothing."""
+    known = connection.scalar(select(flaky_rest.c.last_run_id).where(flaky_rest.c.repository_id == repository_id))
+    unlearned = connection.execute(queries.unlearned_runs(repository_id, after=known or 0)).all()
+    if not unlearned:
+        return None
+    mark = state_mark(connection, repository_id)
     state, last_run_id = read_state(connection, repository_id)
-    learned, count = None, 0
-    for run in connection.execute(queries.unlearned_runs(repository_id, after=last_run_id)).all():
+    for run in unlearned:
         results, seconds = _results(connection, run, repository_id=repository_id, state=state, is_main=is_main)
-        learned = learn(state, results, seconds)
-        state, last_run_id, count = learned.state, run.id, count + 1
-    if count:
-        write_state(connection, repository_id, state, last_run_id=last_run_id)
-    return count, learned
+        state, last_run_id = learn(state, results, seconds).state, run.id
+    return CaughtUp(state, last_run_id, len(unlearned), mark)
+
+
+def state_mark(connection: Connection, repository_id: int) -> bytes:
+    """Changes with all that the state was made from: itself, and the numbers of the cases."""
+    mark = hashlib.sha256(repr(connection.scalar(select(meta.c.value).where(meta.c.name == GENERATION))).encode())
+    rest = select(flaky_rest.c.last_run_id, flaky_rest.c.data).where(flaky_rest.c.repository_id == repository_id)
+    pages = select(flaky_pages.c.page, flaky_pages.c.data).where(flaky_pages.c.repository_id == repository_id)
+    for number, data in (*connection.execute(rest), *connection.execute(pages.order_by(flaky_pages.c.page))):
+        mark.update(b"%d %d " % (number, len(data)))
+        mark.update(data)
+    return mark.digest()
 
 
 def _results(

@@ -7,7 +7,17 @@ from typing import Any
 
 from sqlalchemy import Delete, Select, Update, case, delete, exists, func, literal_column, select, update
 
-from ci_itest.history.schema import bypasses, case_days, cases, quarantine, repositories, results, runs, shards
+from ci_itest.history.schema import (
+    bypasses,
+    case_days,
+    cases,
+    quarantine,
+    repositories,
+    results,
+    runs,
+    shards,
+    uploads,
+)
 from ci_itest.model.cases import Outcome
 from ci_itest.model.run import Conclusion
 from ci_itest.model.upload import OUTCOME_CODES
@@ -29,9 +39,18 @@ def repository(name: str, *, is_locked: bool = False) -> Select[Any]:
 
 
 def run_row(repository_id: int, *, ci_run_id: str, run_attempt: int) -> Select[Any]:
-    """Our number of a recorded run, and whether more shards of it may come."""
-    return select(runs.c.id, runs.c.is_open).where(
+    """Our number of a recorded run, whether more shards of it may come, its failed cases, and its start."""
+    return select(runs.c.id, runs.c.is_open, runs.c.failed, runs.c.started_us).where(
         runs.c.repository_id == repository_id, runs.c.ci_run_id == ci_run_id, runs.c.run_attempt == run_attempt
+    )
+
+
+def sent(repository_id: int, *, ci_run_id: str, run_attempt: int) -> Select[Any]:
+    """Part and digest of each upload that was taken for a run."""
+    return select(uploads.c.part, uploads.c.digest).where(
+        uploads.c.repository_id == repository_id,
+        uploads.c.ci_run_id == ci_run_id,
+        uploads.c.run_attempt == run_attempt,
     )
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from sqlalchemy import Connection
 
+from ci_itest.history.bulk import array_text
 from ci_itest.model.cases import Outcome, Verdict
 from ci_itest.model.upload import OUTCOME_CODES, VERDICT_CODES
 
@@ -37,9 +41,20 @@ ON CONFLICT (repository_id, day, case_id) DO UPDATE SET
 """
 
 
-def add_run(connection: Connection, run_id: int, *, repository_id: int, started_us: int) -> None:
-    """Count a run's results in: a run has one of each case, so there is nothing to sum."""
+def add(
+    connection: Connection, run_id: int, *, repository_id: int, started_us: int, cases: Sequence[int] | None
+) -> None:
+    """Count results of a run in: a run has one of each case, so there is nothing to sum.
+
+    Args:
+        cases: Numbers of those that are new; None for all that the run has.
+    """
     of = f"{int(repository_id)}, {int(started_us) // DAY_US}, result.case_id, {_COUNTED}, {_TAKEN}"
-    connection.exec_driver_sql(
-        f"{_INTO} SELECT {of} FROM results AS result WHERE result.run_id = {int(run_id)} {_UPSERT}"  # noqa: S608
-    )
+    found = f"{_INTO} SELECT {of} FROM results AS result WHERE result.run_id = {int(run_id)}"  # noqa: S608
+    if cases is None:
+        connection.exec_driver_sql(found + _UPSERT)
+    elif connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"{found} AND result.case_id = ANY(%s::int[]) {_UPSERT}", (array_text(cases),))
+    else:
+        among = "result.case_id IN (SELECT value FROM json_each(?))"
+        connection.exec_driver_sql(f"{found} AND {among} {_UPSERT}", (json.dumps(cases),))

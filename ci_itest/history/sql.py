@@ -42,6 +42,8 @@ from ci_itest.model.history import CaseTimings, PastFailure, PastRun, RenamedCas
 from ci_itest.model.quarantine import QuarantineEntry
 from ci_itest.model.run import Run
 
+_LEARN_TRIES = 3
+
 
 class SqlHistory:
     """A `HistoryStore` over SQLAlchemy; made by `open`. Threads and processes may share the database."""
@@ -80,6 +82,11 @@ class SqlHistory:
                 history.close()
                 raise
         return history
+
+    @property
+    def most_writers(self) -> int:
+        """How many threads may gain by writing at the same time."""
+        return 1 if self._engine.dialect.name == "sqlite" else 4
 
     def check(self) -> None:
         """Ask the database for anything at all; HistoryError when it does not answer."""
@@ -145,18 +152,30 @@ class SqlHistory:
         )
 
     def learn(self, *, repository: str, is_main: Callable[[str], bool]) -> int:
+        """Fold in what is new; who records meanwhile waits for the writing alone, which is a hundredth of it."""
+        for _ in range(_LEARN_TRIES):
+            with self.reading() as connection:
+                repository_id = connection.scalar(queries.repository(rows.storable(repository)))
+                if repository_id is None:
+                    return 0
+                caught_up = learning.read_ahead(connection, repository_id, is_main=is_main)
+            if caught_up is None:
+                return 0
+            with self.transaction(writes=True) as connection, self._sane():
+                _repository_id(connection, rows.storable(repository))
+                if learning.state_mark(connection, repository_id) == caught_up.mark:
+                    learning.write_state(connection, repository_id, caught_up.state, last_run_id=caught_up.last_run_id)
+                    return caught_up.count
+        # Others changed the state again and again meanwhile: under the lock, then.
         with self.transaction(writes=True) as connection, self._sane():
-            count, _ = learning.catch_up(
-                connection, _repository_id(connection, rows.storable(repository)), is_main=is_main
-            )
-        return count
+            repository_id = _repository_id(connection, rows.storable(repository))
+            return learning.catch_up(connection, repository_id, is_main=is_main)
 
     def rebuild(self, *, repository: str, is_main: Callable[[str], bool]) -> int:
         with self.transaction(writes=True) as connection, self._sane():
             repository_id = _repository_id(connection, rows.storable(repository))
             learning.forget(connection, repository_id)
-            count, _ = learning.catch_up(connection, repository_id, is_main=is_main)
-        return count
+            return learning.catch_up(connection, repository_id, is_main=is_main)
 
     def flaky_state(self, *, repository: str) -> State:
         with self.reading() as connection:
@@ -241,15 +260,15 @@ class SqlHistory:
             if count:
                 learning.drop_forgotten_cases(connection)
         if count and self._engine.dialect.name == "sqlite":
-            with door(self._name):
+            with door(self._name), self._writing:
                 give_back_space(self._engine)
         return count
 
     def forget(self, kept: retention.Retention, *, now: str) -> retention.Forgotten:
         """Move results whose time is over into the archive, and drop what is over after that."""
         forgotten = retention.forget(self._begin, kept, now_us=rows.to_epoch(now))
-        if forgotten.archived_runs and self._engine.dialect.name == "sqlite":
-            with door(self._name):
+        if self._engine.dialect.name == "sqlite":
+            with door(self._name), self._writing:
                 give_back_space(self._engine)
         return forgotten
 
@@ -258,7 +277,7 @@ class SqlHistory:
         with self.transaction(writes=True) as connection:
             stale = connection.scalars(queries.open_runs(before_us=rows.to_epoch(before))).all()
             for run_id in stale:
-                ingest.close_run(connection, run_id, is_complete=False)
+                ingest.close_run(connection, run_id)
         return len(stale)
 
     def back_up(self, target: Path) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ci_itest.errors import HistoryError
 from ci_itest.history import ingest, judgements, rows
-from ci_itest.history.ingest import Taken
+from ci_itest.history.ingest import Sent, Taken
 from ci_itest.history.retention import MAX_TRIES
 from ci_itest.history.schema import (
     audit_log,
@@ -110,24 +110,25 @@ class ServiceStore:
         Raises:
             HistoryError: It cannot be kept: a time that is none, or the database does not answer.
         """
-        try:
-            with self.history.transaction(writes=True) as connection:
-                # Locks the row, where rows are locked: uploads of one repository wait for each other.
-                number = ingest.repository_number(connection, _name_of(connection, tenant))
-                taken = ingest.take(
-                    connection,
-                    upload,
-                    repository_id=number,
-                    part=part,
-                    digest=digest,
-                    received_at=at,
-                    known_cases=self.history.known_cases,
-                )
-                if taken is Taken.NEW and upload.is_trusted and upload.branch == upload.default_branch:
-                    _learn_facts(connection, upload, number)
-        except IntegrityError:
-            # SQLite and the lock above let nobody in between; another process of an older version might be.
-            return Taken.DIFFERENT
+        (taken,) = self.take_all(tenant, [Sent(upload, part, digest, at)])
+        return taken
+
+    def take_all(self, tenant: Tenant, sent: Sequence[Sent]) -> tuple[Taken, ...]:
+        """Keep uploads of a repository, in their order and in one transaction: all of them, or none.
+
+        Raises:
+            HistoryError: They cannot be kept: a time that is none, or the database does not answer.
+        """
+        with self.history.transaction(writes=True) as connection:
+            # Locks the row, where rows are locked: uploads of one repository wait for each other.
+            ours = select(repositories.c.id).where(repositories.c.id == tenant.number).with_for_update()
+            if connection.scalar(ours) is None:
+                raise HistoryError(f"The repository {tenant.name} is not there any more.")
+            taken = ingest.take(connection, sent, repository_id=tenant.number, known_cases=self.history.known_cases)
+            for one, became in zip(sent, taken, strict=True):
+                upload = one.upload
+                if became is Taken.NEW and upload.is_trusted and upload.branch == upload.default_branch:
+                    _learn_facts(connection, upload, tenant.number)
         return taken
 
     def make_key(self, tenant: Tenant, *, label: str, at: str) -> str:
@@ -286,13 +287,6 @@ def _claim(connection: Connection, github_id: int, name: str, *, created_us: int
 def _learn_facts(connection: Connection, upload: Upload, number: int) -> None:
     if upload.codeowners:
         judgements.set_fact(connection, number, codeowners=rows.storable(upload.codeowners)[:MAX_CODEOWNERS])
-
-
-def _name_of(connection: Connection, tenant: Tenant) -> str:
-    name = connection.scalar(select(repositories.c.name).where(repositories.c.id == tenant.number))
-    if name is None:
-        raise HistoryError(f"The repository {tenant.name} is not there any more.")
-    return str(name)
 
 
 def _tenants() -> Select[Any]:

@@ -27,6 +27,7 @@ from ci_itest.service.settings import ServiceSettings, from_environment
 from ci_itest.service.state import Service
 from ci_itest.service.viewers import LoginNeeded, Viewers, ask_github
 from ci_itest.service.webhooks import Post, Webhooks, post_publicly
+from ci_itest.service.writer import Writer
 
 
 def create_app(
@@ -52,14 +53,14 @@ def create_app(
             housekeeper = Housekeeper(
                 history, Retention(settings.results_days, settings.texts_days, settings.rollups_days), clock=clock
             )
-            for thread in (service.learner, service.webhooks, housekeeper):
+            for thread in (service.writer, service.learner, service.webhooks, housekeeper):
                 thread.start()
             for tenant in service.store.unlearned():
                 service.learner.ask(tenant)
             try:
                 yield
             finally:
-                for thread in (service.learner, service.webhooks, housekeeper):
+                for thread in (service.writer, service.learner, service.webhooks, housekeeper):
                     thread.stop()
 
     app = FastAPI(
@@ -104,6 +105,7 @@ def _service(
         store=store,
         tokens=tokens,
         limits=Limits(settings.uploads_per_minute, clock=clock),
+        writer=Writer(store, thread_count=history.most_writers),
         learner=Learner(history),
         metrics=Metrics(),
         viewers=Viewers(settings, ask=ask_github, clock=clock),

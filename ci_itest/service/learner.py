@@ -12,6 +12,9 @@ from ci_itest.history.sql import SqlHistory
 from ci_itest.model.tenant import Tenant
 
 _END_SECONDS = 10.0
+_PAUSE_SECONDS = 1.0
+"""What comes together, as the shards of a run do, is learned together."""
+
 _log = logging.getLogger("ci_itest.service")
 
 
@@ -25,6 +28,7 @@ class Learner:
         self._history = history
         self._asked: queue.Queue[Tenant | None] = queue.Queue()
         self._waiting: set[int] = set()
+        self._ends = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="learner", daemon=True)
 
@@ -33,6 +37,7 @@ class Learner:
 
     def stop(self) -> None:
         """Let the run that is being learned end, and no other begin."""
+        self._ends.set()
         self._asked.put(None)
         self._thread.join(_END_SECONDS)
 
@@ -49,7 +54,7 @@ class Learner:
         return self._history.learn(repository=tenant.name, is_main=main_branch(tenant.default_branch))
 
     def _work(self) -> None:
-        while (tenant := self._asked.get()) is not None:
+        while (tenant := self._asked.get()) is not None and not self._ends.wait(_PAUSE_SECONDS):
             with self._lock:
                 self._waiting.discard(tenant.number)
             try:

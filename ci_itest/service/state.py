@@ -18,6 +18,7 @@ from ci_itest.service.oidc import TokenVerifier
 from ci_itest.service.settings import ServiceSettings
 from ci_itest.service.viewers import Viewers
 from ci_itest.service.webhooks import Webhooks
+from ci_itest.service.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Service:
     store: ServiceStore
     tokens: TokenVerifier | None
     limits: Limits
+    writer: Writer
     learner: Learner
     metrics: Metrics
     viewers: Viewers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from ci_itest.errors import DocumentError, HistoryError
 from ci_itest.history import protocol
-from ci_itest.history.ingest import Taken
+from ci_itest.history.ingest import Sent, Taken
 from ci_itest.history.rows import to_epoch
 from ci_itest.model.upload import Upload
 from ci_itest.service.api.answers import answer, described
@@ -50,7 +51,14 @@ async def put_run(
     _refuse_too_many(service, caller)
     settings = service.settings
     body = await read_body(request, max_bytes=settings.max_body_bytes, max_unpacked_bytes=settings.max_document_bytes)
-    taken = await run_in_threadpool(_keep, service, caller, body, run_id=run_id, attempt=attempt, part=shard)
+    sent = await run_in_threadpool(_believed, service, caller, body, run_id=run_id, attempt=attempt, part=shard)
+    # Without a thread: those that wait for their turn must not keep pages from being answered.
+    taken = await asyncio.wrap_future(service.writer.put(caller.tenant, sent))
+    service.metrics.uploads.labels(taken.value).inc()
+    if taken is Taken.DIFFERENT:
+        raise ApiError(409, "Something else was sent for this run before.")
+    if taken is Taken.NEW:
+        await run_in_threadpool(_tell, service, caller, sent)
     return answer(request, protocol.Done(int(taken is Taken.NEW)), status=201 if taken is Taken.NEW else 200)
 
 
@@ -60,25 +68,25 @@ def _refuse_too_many(service: Service, caller: Caller) -> None:
         raise ApiError(429, "Too many uploads of this repository.", headers={"Retry-After": str(seconds)})
 
 
-def _keep(service: Service, caller: Caller, body: bytes, *, run_id: str, attempt: int, part: str) -> Taken:
+def _believed(service: Service, caller: Caller, body: bytes, *, run_id: str, attempt: int, part: str) -> Sent:
     upload = _upload(caller, body)
     if (upload.run_id, upload.run_attempt) != (run_id, attempt):
         raise ApiError(409, "The document is about another run than the address.")
     if part and [f"{shard.suite}/{shard.index}" for shard in upload.shards] != [part]:
         raise ApiError(409, "The document is not about the one shard that the address names.")
     use_once(service, caller, doing=f"upload {run_id} {attempt} {part}", body=body)
-    digest = hashlib.sha256(body).digest()
-    taken = service.store.take(caller.tenant, upload, part=part, digest=digest, at=service.now())
-    service.metrics.uploads.labels(taken.value).inc()
-    if taken is Taken.DIFFERENT:
-        raise ApiError(409, "Something else was sent for this run before.")
-    if taken is Taken.NEW:
-        service.metrics.results.inc(len(upload.cases))
-        service.learner.ask(caller.tenant)
-        if not part:
-            facts = {"run_id": run_id, "attempt": attempt, "branch": upload.branch, "commit": upload.commit}
-            service.webhooks.tell(caller.tenant, "run.recorded", {**facts, "conclusion": upload.conclusion.value})
-    return taken
+    return Sent(upload, part, hashlib.sha256(body).digest(), service.now())
+
+
+def _tell(service: Service, caller: Caller, sent: Sent) -> None:
+    """Have an upload that is new learned from and made known."""
+    upload = sent.upload
+    service.metrics.results.inc(len(upload.cases))
+    service.learner.ask(caller.tenant)
+    if not sent.part:
+        facts = {"run_id": upload.run_id, "attempt": upload.run_attempt, "commit": upload.commit}
+        words = {"branch": upload.branch, "conclusion": upload.conclusion.value}
+        service.webhooks.tell(caller.tenant, "run.recorded", facts | words)
 
 
 def _upload(caller: Caller, body: bytes) -> Upload:

@@ -49,6 +49,24 @@ def number_of(path: Path, case: CaseId = RACE) -> int:
         return history.case_numbers(repository=REPOSITORY)[case]
 
 
+def test_a_run_recorded_while_the_model_learns_is_neither_held_up_nor_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    record(path, *racing(17), learns=False)
+    with SqlHistory.open(path) as learning, SqlHistory.open(path) as other:
+        (late,) = racing(18)[17:]
+
+        def is_main_while_another_learns(branch: str) -> bool:
+            if other.record(late, repository=REPOSITORY, recorded_at=RECORDED_AT):
+                other.learn(repository=REPOSITORY, is_main=is_main)
+            return is_main(branch)
+
+        counts = [learning.learn(repository=REPOSITORY, is_main=is_main_while_another_learns) for _ in range(2)]
+        state = learning.flaky_state(repository=REPOSITORY)
+
+    assert counts == [0, 0]
+    assert state.tallies[number_of(path)] == (18, 6)
+
+
 def test_a_race_is_flaky_after_some_runs(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ci_itest.errors import HistoryError
+from ci_itest.history.database import engine_for, give_back_space, url_of_file
 from ci_itest.history.rows import unpacked
 from ci_itest.history.sql import SqlHistory, set_aside
 from ci_itest.history.store import DamagedHistoryError
@@ -287,6 +288,25 @@ def test_pruning_forgets_older_runs_with_all_that_hangs_on_them(tmp_path: Path) 
     assert query(path, "SELECT name FROM cases") == [("test_adds",)]
     for table, count in {"runs": 1, "shards": 1, "results": 1, "failures": 0}.items():
         assert query(path, f"SELECT count(*) FROM {table}") == [(count,)]
+
+
+def test_a_file_is_packed_when_it_has_grown_by_a_third_and_left_alone_until_then(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    cases = [result(f"test_{number}") for number in range(2_000)]
+    packed, sizes = [], []
+
+    for runs in (range(1, 13), range(13, 15), range(15, 21)):
+        with SqlHistory.open(path) as history:
+            for number in runs:
+                history.record(run(str(number), *cases), repository=REPOSITORY, recorded_at=RECORDED_AT)
+        loose_bytes = path.stat().st_size
+        engine = engine_for(url_of_file(path))
+        packed.append(give_back_space(engine, packed_bytes=(100_000, 10_000_000)))
+        engine.dispose()
+        sizes.append(path.stat().st_size / loose_bytes)
+
+    assert packed == [True, False, True]
+    assert (sizes[0] < 0.95, sizes[1], sizes[2] < 0.97) == (True, 1, True)
 
 
 def test_pruning_most_of_a_history_shrinks_its_file(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tests.helpers.history import RECORDED_AT, REPOSITORY, result, run
 STATEMENTS: dict[str, Select[tuple[object, ...]] | Delete | Update] = {
     "repository": queries.repository(REPOSITORY),
     "run_row": queries.run_row(1, ci_run_id="1", run_attempt=1),
+    "sent": queries.sent(1, ci_run_id="1", run_attempt=1),
     "recorded_shards": queries.recorded_shards(1, ci_run_id="1"),
     "case_ids": queries.case_ids(1),
     "suite_cases": queries.suite_cases("main", repository=REPOSITORY),
@@ -66,6 +67,7 @@ def test_every_public_query_is_among_those_checked() -> None:
     "name",
     [
         "run_row",
+        "sent",
         "recorded_shards",
         "last_runs",
         "measured",
