@@ -45,7 +45,7 @@ def killed_after(seconds: float, engine: Engine) -> Killed:
     run = f"bench-{secrets.token_hex(4)}"
     program = OURS.replace("{then}", "time.sleep(60)")
     child = subprocess.Popen(
-        [sys.executable, "-c", program, MIRROR, run, json.dumps(TWO)],
+        [sys.executable, "-c", program, MIRROR, run, json.dumps(TWO), ""],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

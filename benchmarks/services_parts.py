@@ -28,25 +28,39 @@ services:
 
 OURS = """
 import json, os, sys, tempfile, time
+from contextlib import ExitStack
 from pathlib import Path
+from ci_itest.containers.cache.store import BlobStore
 from ci_itest.containers.engine import Engine
 from ci_itest.containers.owner import Owner
 from ci_itest.containers.presets import service_specs
 from ci_itest.containers.services import running
+from ci_itest.containers.supply import Supply, supplying
+from ci_itest.flows.snapshots import Preparation
 from ci_itest.model.settings import ReadySettings, ServiceSettings
 
-mirror, run, given = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+mirror, run, given, folder = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4]
 def settings(keys):
     ready = ReadySettings(**keys.pop("ready")) if "ready" in keys else None
     return ServiceSettings(**{**keys, "command": tuple(keys.get("command", ())), "ready": ready})
 specs = service_specs({name: settings(keys) for name, keys in given.items()})
 import docker  # as a peer's imports are not counted, ours are not
+def up(stack, specs):
+    return stack.enter_context(running(
+        specs, engine=engine, owner=Owner.of_this_process(run=run, shard="main-1"), ensure=supply.ensure,
+        log_directory=Path(tempfile.mkdtemp()), report=lambda event: None, mask=str))
 began = time.monotonic()
-with running(specs, engine=Engine.connect(os.environ), owner=Owner.of_this_process(run=run, shard="main-1"),
-             mirror=mirror, log_directory=Path(tempfile.mkdtemp()), report=lambda event: None, mask=str) as services:
+with ExitStack() as stack:
+    engine = Engine.connect(os.environ)
+    store = BlobStore(Path(folder)) if folder else None
+    supply = stack.enter_context(supplying(Supply(engine, mirror=mirror, store=store)))
+    preparation = Preparation([], supply=supply, engine=engine)
+    preparation.look(specs, root=Path(), project="bench", makes=True, first_starts=bool(folder))
+    services = preparation.started(specs, lambda wanted: up(stack, wanted))
     took = time.monotonic() - began
     print(json.dumps([took, {name: end.ready_seconds for name, end in services.endpoints.items()}]), flush=True)
     {then}
+    preparation.keep_first_starts(services)
 """
 
 SERVER = r"""

@@ -311,11 +311,14 @@ def keeps_images(config: Config) -> bool:
     return wish == "on" or (wish == "auto" and in_actions())
 
 
-def image_wishes(config: Config, place: Place, *, snapshots: bool = True) -> ImageWishes:
+def image_wishes(config: Config, place: Place, *, snapshots: bool = True, is_shared: bool = False) -> ImageWishes:
     """What the settings, the lock and this machine make of images.
 
     A machine that GitHub lends for one job keeps nothing but what the cache saves, and that is what the default
     branch leaves: elsewhere a new snapshot would be made for nobody.
+
+    Args:
+        is_shared: Whether other shards of the run use the same folders on this machine.
     """
     from ci_itest.flows.image_cache import ImageWishes, cache_folder
     from ci_itest.flows.lock import LOCK_FILE, read_lock
@@ -329,9 +332,10 @@ def image_wishes(config: Config, place: Place, *, snapshots: bool = True) -> Ima
         folder=cache_folder(os.environ, root=config.root) if keeps else None,
         snapshots=cache_folder(os.environ, root=config.root).with_name("snapshots"),
         budget_bytes=config.settings.images.budget,
-        only_used=is_lent,
+        only_used=is_lent and not is_shared,
         uses_snapshots=snapshots,
         keeps_snapshots=keeps and is_default_branch(place) if is_lent else True,
+        first_starts=not is_lent,
     )
 
 

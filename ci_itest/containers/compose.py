@@ -37,8 +37,11 @@ Tell = Callable[..., None]
 Fetch = Callable[[str, str], str]
 
 
-def compose_program(environment: Mapping[str, str], *, engine: Engine) -> tuple[str, ...]:
+def compose_program(environment: Mapping[str, str], *, engine: Engine | None) -> tuple[str, ...]:
     """How Compose is called here: as a part of `docker`, as a program of its own, or as one installed beside us.
+
+    Args:
+        engine: The one that Compose is to work with; None where it only reads files.
 
     Raises:
         ServiceError: There is none.
@@ -49,7 +52,9 @@ def compose_program(environment: Mapping[str, str], *, engine: Engine) -> tuple[
         if not shutil.which(program[0], path=path):
             continue
         code, _ = process.output_of(
-            [*program, "version"], directory=Path("/"), environment={**environment, **_engine_variables(engine)}
+            [*program, "version"],
+            directory=Path("/"),
+            environment={**environment, **(_engine_variables(engine) if engine else {})},
         )
         if code == 0:
             return program
@@ -127,21 +132,8 @@ class _Up:
 
     def _resolved(self, program: Sequence[str]) -> Document:
         """The files as Compose understands them."""
-        settings, root, answer = self._files.settings, self._files.root, self._folder / "resolved.json"
-        for name in (*settings.files, *settings.env_files):
-            if not (root / name).is_file():
-                raise ServiceError(
-                    f"There is no Compose file {name}." if name in settings.files else f"There is no file {name}.",
-                    hint="Its path is read from the folder of the settings.",
-                )
-        named = (("--file", settings.files), ("--env-file", settings.env_files), ("--profile", settings.profiles))
-        paths = {"--file", "--env-file"}
-        options = [
-            part
-            for option, values in named
-            for value in values
-            for part in (option, str(root / value) if option in paths else value)
-        ]
+        settings, answer = self._files.settings, self._folder / "resolved.json"
+        options = _options(settings, self._files.root)
         asked = ["--project-name", self._project, "config", "--format", "json", "--output", str(answer)]
         self._run([*program, *options, *asked], what="is not valid")
         document: Document = json.loads(answer.read_text(encoding="utf-8"))
@@ -253,6 +245,45 @@ class _Up:
         except DeadlinePassed as passed:
             what = f"has not ended within {one.spec.ready_seconds:g} s"
             raise self._launcher.failure(one.spec, container.id, what, last_seen=passed.last_seen) from passed
+
+
+def images_of(settings: ComposeSettings, *, root: Path, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The images that the files start and do not build, by name, as Compose understands the files; asks no engine.
+
+    Raises:
+        ServiceError: There is no Compose here, or a file is not valid.
+    """
+    program = compose_program(environment, engine=None)
+    with tempfile.TemporaryDirectory(prefix="ci-itest-") as folder:
+        answer = Path(folder) / "resolved.json"
+        asked = ["--project-name", "ci-itest", "config", "--format", "json", "--output", str(answer)]
+        code, said = process.output_of(
+            [*program, *_options(settings, root), *asked], directory=root, environment=environment
+        )
+        if code != 0:
+            lines = "\n".join(f"    {line}" for line in said.splitlines()[-_SHOWN_LINES:])
+            raise ServiceError(f"Compose ({', '.join(settings.files)}) is not valid. Its last lines:\n{lines}")
+        document: Document = json.loads(answer.read_text(encoding="utf-8"))
+    services = (document.get("services") or {}).values()
+    return tuple(sorted({str(one["image"]) for one in services if one.get("image") and not one.get("build")}))
+
+
+def _options(settings: ComposeSettings, root: Path) -> list[str]:
+    """What names the files to Compose; ServiceError when one is not there."""
+    for name in (*settings.files, *settings.env_files):
+        if not (root / name).is_file():
+            raise ServiceError(
+                f"There is no Compose file {name}." if name in settings.files else f"There is no file {name}.",
+                hint="Its path is read from the folder of the settings.",
+            )
+    named = (("--file", settings.files), ("--env-file", settings.env_files), ("--profile", settings.profiles))
+    paths = {"--file", "--env-file"}
+    return [
+        part
+        for option, values in named
+        for value in values
+        for part in (option, str(root / value) if option in paths else value)
+    ]
 
 
 def _engine_variables(engine: Engine) -> dict[str, str]:

@@ -54,6 +54,7 @@ class Image:
         digest: Content address by which a registry serves it, `sha256:…`; "" for an image that was never there.
         ports: TCP ports that it exposes, the lowest first.
         volumes: Folders whose content is no part of the container.
+        labels: As the image carries them.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Image:
     architecture: str = ""
     ports: tuple[int, ...] = ()
     volumes: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +194,12 @@ class Engine:
             except docker.errors.NotFound:
                 return None
         digest = _digest(found.get("RepoDigests") or (), of=name)
-        exposed = (found.get("Config") or {}).get("ExposedPorts") or {}
+        config = found.get("Config") or {}
+        exposed = config.get("ExposedPorts") or {}
         ports = sorted(int(port.partition("/")[0]) for port in exposed if port.endswith("/tcp"))
-        volumes = tuple(sorted((found.get("Config") or {}).get("Volumes") or {}))
-        return Image(found["Id"], digest, found.get("Architecture", ""), tuple(ports), volumes)
+        volumes = tuple(sorted(config.get("Volumes") or {}))
+        labels = config.get("Labels") or {}
+        return Image(found["Id"], digest, found.get("Architecture", ""), tuple(ports), volumes, labels)
 
     def image_names(self, label: str) -> list[tuple[str, Mapping[str, str]]]:
         """Names and labels of the images that carry a label (`name=value`), the newest first."""

@@ -42,6 +42,8 @@ class KnownImage:
         network_port: Where containers of its network are served, where that is not `port`; else 0.
         unset: Credentials that the image takes by itself where its variables are not set (in a Compose file);
             `{user}` in one stands for another credential.
+        has_first_start: Whether its first start makes a database, which takes most of the time (1.3 s of processor
+            time of PostgreSQL's, 5 s of MySQL's) and gives the same each time.
     """
 
     name: str
@@ -57,6 +59,7 @@ class KnownImage:
     ports: Mapping[str, int] = field(default_factory=dict)
     network_port: int = 0
     unset: Mapping[str, str] = field(default_factory=dict)
+    has_first_start: bool = False
 
 
 def known_image(image: str) -> KnownImage | None:
@@ -86,6 +89,7 @@ KNOWN_IMAGES = (
         unset={"user": "postgres", "database": "{user}"},
         command=("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"),
         tmpfs=("/pgdata",),
+        has_first_start=True,
     ),
     KnownImage(
         name="mysql",
@@ -113,6 +117,7 @@ KNOWN_IMAGES = (
             "--innodb-doublewrite=OFF",
         ),
         tmpfs=("/var/lib/mysql",),
+        has_first_start=True,
     ),
     KnownImage(
         name="mariadb",
@@ -140,6 +145,7 @@ KNOWN_IMAGES = (
             "--innodb-doublewrite=OFF",
         ),
         tmpfs=("/var/lib/mysql",),
+        has_first_start=True,
     ),
     KnownImage(
         name="redis",

@@ -10,7 +10,7 @@ from string import Formatter
 from urllib.parse import quote
 
 from ci_itest.containers.known_images import KNOWN_IMAGES, NAME, KnownImage, known_image
-from ci_itest.errors import SettingsError
+from ci_itest.errors import ServiceError, SettingsError
 from ci_itest.model.services import ReadyCheck, ServiceSpec
 from ci_itest.model.settings import ReadySettings, ServiceSettings
 
@@ -23,7 +23,8 @@ def service_specs(services: Mapping[str, ServiceSettings]) -> tuple[ServiceSpec,
 
     Raises:
         SettingsError: A service has no image, no way to tell that it is ready, two ways, an address with an unknown
-            placeholder, or needs a service that does not exist or that needs it in turn.
+            placeholder, or needs a service that does not exist.
+        ServiceError: Services need one another in a circle.
     """
     _check_needs(services)
     return tuple(_spec(name, settings) for name, settings in services.items())
@@ -171,7 +172,8 @@ def _check_needs(services: Mapping[str, ServiceSettings]) -> None:
     except CycleError as error:
         # The sorter names each after what needs it; first and last are the same.
         circle = " needs ".join(reversed(error.args[1]))
-        raise SettingsError(
+        # Each of them is well written; it is their start that cannot be.
+        raise ServiceError(
             f"The services wait for one another: {circle}.", hint="Take one of these out of `needs`."
         ) from error
 

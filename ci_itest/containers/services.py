@@ -140,11 +140,13 @@ class RunningServices:
         finally:
             self._resume(name, container)
 
-    def stop(self, name: str) -> None:
+    def stop(self, name: str, *, keeps_log: bool = True) -> None:
         """Remove what `start` started, its log written as at the end."""
-        keep_log_and_remove(
-            self._engine, self._log_directory, self._mask, Held(self._containers.pop(name), {SERVICE_LABEL: name})
-        )
+        container = self._containers.pop(name)
+        if not keeps_log:
+            self._engine.remove_container(container)
+            return
+        keep_log_and_remove(self._engine, self._log_directory, self._mask, Held(container, {SERVICE_LABEL: name}))
 
     def dead(self) -> tuple[str, ...]:
         """Services that have ended since they were ready: "redis exited with exit code 1 at 12:03:04 UTC"."""

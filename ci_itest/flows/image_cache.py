@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ci_itest.containers.cache.pruning import Pruned, prune
 from ci_itest.containers.cache.store import BlobStore
 from ci_itest.model.plan import Plan
-from ci_itest.model.settings import SuiteSettings
+from ci_itest.model.settings import Settings, SuiteSettings
 
 if TYPE_CHECKING:
     from ci_itest.containers.engine import Engine
@@ -42,6 +42,7 @@ class ImageWishes:
         only_used: Leave nothing in the folder but what this shard used: it becomes an entry of CI's cache.
         uses_snapshots: Whether prepared services are taken from snapshots.
         keeps_snapshots: Whether new ones are made; of no use where nobody will find them.
+        first_starts: Whether the empty databases of first starts are such, too: where the engine lives on.
     """
 
     pins: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class ImageWishes:
     only_used: bool = False
     uses_snapshots: bool = True
     keeps_snapshots: bool = True
+    first_starts: bool = False
 
 
 def cache_folder(environment: Mapping[str, str], *, root: Path) -> Path:
@@ -100,6 +102,12 @@ def image_set(settings: SuiteSettings, plan: Plan, *, suite: str, index: int) ->
     """The images of the services that a shard starts."""
     needed = _services(plan, suite, index, settings)
     return frozenset(settings.services[name].image for name in needed if settings.services[name].image)
+
+
+def image_set_of_all(settings: Settings) -> frozenset[str]:
+    """The images of all services of all suites: what one job needs that runs every shard."""
+    suites = settings.suites.values()
+    return frozenset(service.image for suite in suites for service in suite.services.values() if service.image)
 
 
 def saves(settings: SuiteSettings, plan: Plan, *, suite: str, index: int) -> bool:

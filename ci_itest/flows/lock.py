@@ -11,7 +11,7 @@ from ci_itest.containers.cache.store import is_digest
 from ci_itest.containers.image_names import ImageName
 from ci_itest.errors import DocumentError, EngineError, UsageError
 from ci_itest.model.lock import Lock, LockedImage, LockedPlatform
-from ci_itest.model.settings import Settings
+from ci_itest.model.settings import ComposeSettings, Settings
 from ci_itest.wire import read_document
 
 LOCK_FILE = "ci-itest.lock"
@@ -40,11 +40,20 @@ class Renewal:
         return not (self.added or self.changed or self.removed)
 
 
-def image_names(settings: Settings) -> tuple[str, ...]:
-    """Every image that the settings start and that can be pinned: one that names its digest pins itself."""
+ComposedImages = Callable[[ComposeSettings], Iterable[str]]
+"""The images that Compose files start."""
+
+
+def image_names(settings: Settings, *, composed: ComposedImages) -> tuple[str, ...]:
+    """Every image that settings and Compose files start and that can be pinned: one with its digest pins itself.
+
+    Raises:
+        ServiceError: A Compose file cannot be read.
+    """
     suites = settings.suites.values()
     named = {service.image for suite in suites for service in suite.services.values() if service.image}
     named |= {app.image for suite in suites for app in suite.apps.values() if app.image}
+    named |= {image for suite in suites if suite.compose for image in composed(suite.compose)}
     return tuple(sorted(name for name in named if not ImageName.parse(name).digest))
 
 

@@ -310,9 +310,12 @@ class _Run:
             started = starting.pop_all()
         try:
             yield services
-        finally:
+        except BaseException:
             with self._phase("clean-up"):
                 started.close()
+            raise
+        with self._phase("clean-up"), started:
+            preparing.keep_first_starts(services)
 
     def _supply(self, engine: Engine) -> Supply:
         return supply_for(self._job.images, engine=engine, mirror=self._job.mirror, say=self._note)
@@ -346,7 +349,13 @@ class _Run:
         preparation = Preparation(job.settings.prepare, supply=own, engine=engine, say=self._note)
         try:
             makes = job.images.keeps_snapshots
-            preparation.look(specs, root=job.root, project=f"{job.root.name}/{job.suite}", makes=makes)
+            preparation.look(
+                specs,
+                root=job.root,
+                project=f"{job.root.name}/{job.suite}",
+                makes=makes,
+                first_starts=job.images.first_starts,
+            )
             yield preparation
         finally:
             preparation.close()

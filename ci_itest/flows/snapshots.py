@@ -1,9 +1,14 @@
-"""Which services of a shard start from a snapshot, which get one made, and which prepare steps that leaves to run."""
+"""Which services of a shard start from a snapshot, which get one made, and which prepare steps that leaves to run.
+
+A snapshot has what `[[prepare]]` steps have made of a service, or, of a database that no step prepares, what its first
+start made: an empty one.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
     from ci_itest.containers.snapshots import Snapshot
     from ci_itest.containers.supply import Supply
 
-_FORMAT = 1  # raise it when other snapshots are made of the same things
+_FORMAT = 2  # raise it when other snapshots are made of the same things
 
 
 class Preparation:
@@ -43,41 +48,36 @@ class Preparation:
         self._supply = supply
         self._engine = engine
         self._say = say
-        self._restored: dict[str, Snapshot] = {}
+        self._restored: dict[str, ServiceSpec] = {}
         self._wanted: dict[str, Snapshot] = {}
+        self._first_starts: dict[str, ServiceSpec] = {}
+        self._root = Path()
+        self._project = ""
 
-    def look(self, specs: Sequence[ServiceSpec], *, root: Path, project: str, makes: bool) -> None:
+    def look(
+        self, specs: Sequence[ServiceSpec], *, root: Path, project: str, makes: bool, first_starts: bool = False
+    ) -> None:
         """Look for the snapshots that the steps ask for, on the engine and in the cache.
 
         Args:
             project: Tells apart snapshots of equal services of several projects.
             makes: Whether those that are not there are to be made.
+            first_starts: Whether databases that no step prepares have snapshots, too, of their first start.
 
         Raises:
             SettingsError: An input means no file, or it is not known where the service has its data.
         """
         if self._supply is None or self._engine is None:
             return
-        from ci_itest.containers.snapshots import found
-
+        self._root, self._project = root, project
         for spec in specs:
-            steps = [step for step in self._steps if step.snapshot == spec.name]
-            if not steps:
-                continue
-            try:
-                one = _snapshot(spec, steps, root=root, project=project, supply=self._supply, engine=self._engine)
-            except (EngineError, FileError) as error:
-                self._say(f"no snapshot of {spec.name}: {error.message.removesuffix('.')}")
-                continue
-            try:
-                is_there = found(one, self._supply, self._engine)
-            except (EngineError, FileError) as error:
-                self._say(f"the snapshot of {spec.name} cannot be used: {error.message.removesuffix('.')}")
-                is_there = False
-            if is_there:
-                self._restored[spec.name] = one
-            elif makes:
-                self._wanted[spec.name] = one
+            if any(step.snapshot == spec.name for step in self._steps):
+                self._look_for_prepared(spec, makes=makes)
+            elif first_starts and _has_first_start(spec):
+                self._first_starts[spec.name] = spec
+                # One that the engine does not hold yet is not asked for before it is wanted.
+                if self._engine.image(spec.image):
+                    self._look_for_first_start(spec)
 
     def started(
         self, specs: Sequence[ServiceSpec], start: Callable[[Sequence[ServiceSpec]], RunningServices]
@@ -90,7 +90,7 @@ class Preparation:
         try:
             return start([self._applied(spec) for spec in specs])
         except ServiceError as error:
-            if not self._restored:
+            if not self._is_to_blame(error):
                 raise
             first_line = error.message.partition("\n")[0]
             self._say(f"The services do not start from their snapshots, and are prepared anew: {first_line}")
@@ -118,15 +118,79 @@ class Preparation:
             except (EngineError, FileError) as error:
                 self._say(f"no snapshot of {name}: {error.message.removesuffix('.')}")
 
+    def keep_first_starts(self, services: RunningServices) -> None:
+        """Make the snapshots of databases that had to start for the first time; one that cannot be made is none."""
+        from ci_itest.containers.snapshots import take_first_start
+
+        for name, spec in self._first_starts.items():
+            if name in self._restored:
+                continue
+            assert self._supply is not None
+            assert self._engine is not None
+            try:
+                size = take_first_start(self._snapshot(spec), services, self._supply, self._engine)
+            except (ServiceError, FileError):
+                continue  # of an image that no registry has, say: it starts as it did, and nothing is missing
+            self._say(f"{name}: the empty database is kept, so that later runs need not make it ({size / 1e6:.0f} MB)")
+
     def close(self) -> None:
         """End what the supply has started."""
         if self._supply:
             self._supply.close()
 
+    def _look_for_prepared(self, spec: ServiceSpec, *, makes: bool) -> None:
+        try:
+            one = self._snapshot(spec)
+        except (EngineError, FileError) as error:
+            self._say(f"no snapshot of {spec.name}: {error.message.removesuffix('.')}")
+            return
+        try:
+            is_there = self._restore(one)
+        except (EngineError, FileError) as error:
+            self._say(f"the snapshot of {spec.name} cannot be used: {error.message.removesuffix('.')}")
+            is_there = False
+        if makes and not is_there:
+            self._wanted[spec.name] = one
+
+    def _look_for_first_start(self, spec: ServiceSpec) -> None:
+        with suppress(EngineError, FileError):  # then it starts for the first time, as ever
+            self._restore(self._snapshot(spec))
+
+    def _snapshot(self, spec: ServiceSpec) -> Snapshot:
+        assert self._supply is not None
+        assert self._engine is not None
+        steps = [step for step in self._steps if step.snapshot == spec.name]
+        return _snapshot(spec, steps, root=self._root, project=self._project, supply=self._supply, engine=self._engine)
+
+    def _restore(self, snapshot: Snapshot) -> bool:
+        """Whether there is such a snapshot, which the service starts from then."""
+        from ci_itest.containers.snapshots import found
+
+        assert self._supply is not None
+        assert self._engine is not None
+        prepared = found(snapshot, self._supply, self._engine)
+        if prepared:
+            self._restored[snapshot.spec.name] = prepared
+        return prepared is not None
+
+    def _is_to_blame(self, error: ServiceError) -> bool:
+        """Whether a snapshot may be why services do not start: prepared data for any, an empty database for its own."""
+        return any(
+            name not in self._first_starts or error.message.startswith(f"{spec.title} (")
+            for name, spec in self._restored.items()
+        )
+
     def _applied(self, spec: ServiceSpec) -> ServiceSpec:
         if spec.name in self._restored:
-            return self._restored[spec.name].prepared()
+            return self._restored[spec.name]
         return self._wanted[spec.name].recording() if spec.name in self._wanted else spec
+
+
+def _has_first_start(spec: ServiceSpec) -> bool:
+    from ci_itest.containers.known_images import known_image
+
+    preset = known_image(spec.image)
+    return bool(preset and preset.has_first_start and spec.tmpfs)
 
 
 def check_steps(steps: Sequence[PrepareSettings], *, services: Iterable[str]) -> None:

@@ -41,6 +41,26 @@ def forget_images_of(registry: FaultyRegistry) -> None:
     engine.close()
 
 
+def test_a_job_that_does_all_saves_and_restores_the_images_of_all_its_shards(
+    small: Repository, registry: FaultyRegistry
+) -> None:
+    image = f"{registry.address}/acme/redis:1"
+    small.replace_in("ci-itest.toml", {"shards = 3": f'shards = 2\nservices = {{ cache = "{image}" }}'})
+    small.settle()
+
+    first = small.run(PUSH, run_id=1, workflow="all.yml")
+    kept = {key for key in small.cache_keys() if key.startswith("ci-itest-images-")}
+    forget_images_of(registry)
+    asked = len(registry.asked)
+    second = small.run(PUSH, run_id=2, workflow="all.yml")
+
+    assert (first.jobs["test"], second.jobs["test"]) == ("success", "success"), second.log
+    (key,) = kept
+    assert f"Cache restored from key: {key}" in second.log
+    assert set(registry.asked[asked:]) == {"HEAD /v2/acme/redis/manifests/1"}
+    assert second.result("Keep the images") == set()
+
+
 def test_images_are_saved_by_the_default_branch_and_restored_by_the_next_run(
     small: Repository, registry: FaultyRegistry
 ) -> None:

@@ -62,35 +62,46 @@ def prune_images(root: Path, config_file: Path | None, assignments: tuple[str, .
 
 @command.command("key")
 @settings_options
-@click.option("--plan", "plan_file", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The plan.")
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path, dir_okay=False), help="The plan.")
 @click.option("--suite", default="main", show_default=True, help="Suite of the shard.")
-@click.option("--shard", "index", type=int, required=True, help="Which shard, counted from 1.")
+@click.option("--shard", "index", type=int, help="Which shard of the plan, counted from 1.  [default: all of a run]")
 def key(
     root: Path,
     config_file: Path | None,
     assignments: tuple[str, ...],
-    plan_file: Path,
+    plan_file: Path | None,
     suite: str,
-    index: int,
+    index: int | None,
 ) -> None:
     """Set the outputs `key` and `restore-keys` of a step, to restore a shard's images; neither without images.
 
-    The folder is that of `ci-itest cache list`. What to save afterwards is said by `run-shard`.
+    Without a shard, for the images of all of them, which `ci-itest run` needs. The folder is that of `ci-itest cache
+    list`. What to save afterwards is said by `run-shard` and `run`.
     """
-    from ci_itest.flows.image_cache import image_set, restore_keys
+    from ci_itest.flows.image_cache import restore_keys
 
+    if (plan_file is None) != (index is None):
+        raise click.UsageError("--plan and --shard belong together.")
     config = building.read_settings(root, config_file, assignments)
-    settings = config.settings.suites.get(suite)
-    plan = building.plan_at(plan_file)
-    if settings is None or plan is None or plan.suite(suite) is None or not building.keeps_images(config):
-        return
-    images = image_set(settings, plan, suite=suite, index=index)
-    if not images:
+    images = _images(config, plan_file, suite=suite, index=index)
+    if not images or not building.keeps_images(config):
         return
     best, *others = restore_keys(images)
     # No entry has the key itself, since its content is not known yet: the newest of the set is the one to take.
     building.set_outputs({"key": f"{best}newest", "restore-keys": "\n".join([best, *others])})
     click.echo(best)
+
+
+def _images(config: Config, plan_file: Path | None, *, suite: str, index: int | None) -> frozenset[str]:
+    """Those of a shard's services, of all shards where none is named; none where there is no such shard."""
+    from ci_itest.flows.image_cache import image_set, image_set_of_all
+
+    if plan_file is None or index is None:
+        return image_set_of_all(config.settings)
+    settings, plan = config.settings.suites.get(suite), building.plan_at(plan_file)
+    if settings is None or plan is None or plan.suite(suite) is None:
+        return frozenset()
+    return image_set(settings, plan, suite=suite, index=index)
 
 
 def _store(root: Path, config_file: Path | None, assignments: tuple[str, ...]) -> tuple[BlobStore, Config]:

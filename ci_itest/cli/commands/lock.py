@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
 
 import click
@@ -30,6 +32,7 @@ def command(
     Runs then use these very images until `ci-itest lock --update` renews them. Entries that are there stay as they
     are, new images are added, and those that no service has any more are removed. Commit the file.
     """
+    from ci_itest.containers.compose import images_of
     from ci_itest.containers.sources import Sources
     from ci_itest.flows.lock import LOCK_FILE, image_names, read_lock, renewed
     from ci_itest.wire import write_document
@@ -37,7 +40,8 @@ def command(
     if images and not update:
         raise click.UsageError("Images are named together with --update.")
     config = building.read_settings(root, config_file, assignments)
-    before, names = read_lock(config.root), image_names(config.settings)
+    composed = partial(images_of, root=config.root, environment=os.environ)
+    before, names = read_lock(config.root), image_names(config.settings, composed=composed)
     if check:
         return _checked(names, before.pins)
     asked = None if update and not images else images

@@ -16,6 +16,7 @@ from ci_itest.cli.judging import judged_run
 from ci_itest.cli.options import settings_options
 
 if TYPE_CHECKING:
+    from ci_itest.config.reader import Config
     from ci_itest.reporting.view import ReportView
 
 SHOWN_CAUSES = 10
@@ -88,9 +89,11 @@ def command(
         run_here(
             shard_processes(plan, bundles=folder.bundles, command=shard_command),
             directory=config.root,
-            environment=os.environ,
+            # A shard would tell the workflow of its own images alone.
+            environment={name: value for name, value in os.environ.items() if name != "GITHUB_OUTPUT"},
             report=report,
         )
+    _tell_images(config)
     least = config.settings.report.integration_coverage if least_coverage is None else least_coverage
     run = merged_run(place, plan, bundles=folder.bundles, needs={}, least_coverage=least)
     api = report_api(place)
@@ -111,6 +114,19 @@ def command(
     _tell(published.view)
     click.echo(_shown(published.page))
     return published.exit_code
+
+
+def _tell_images(config: Config) -> None:
+    """Tell the workflow under which key to save the images of all shards, unless they were restored under it."""
+    from ci_itest.containers.cache.store import BlobStore
+    from ci_itest.flows.image_cache import cache_folder, image_set_of_all, key_to_save
+
+    images = image_set_of_all(config.settings)
+    if not building.in_actions() or not building.keeps_images(config) or not images:
+        return
+    key = key_to_save(BlobStore(cache_folder(os.environ, root=config.root)), images)
+    if key and key != os.environ.get("IMAGES_RESTORED"):
+        building.set_outputs({"images-key": key})
 
 
 def _settings_arguments(root: Path, config_file: Path | None, assignments: tuple[str, ...]) -> list[str]:

@@ -109,7 +109,7 @@ def command(
         environment=dict(os.environ),
         run_attempt=attempt,
         mirror=config.settings.images.mirror,
-        images=building.image_wishes(config, place, snapshots=snapshots),
+        images=building.image_wishes(config, place, snapshots=snapshots, is_shared=builds is not None),
         cores=cores or building.cores(),
         only=only,
         rerun_of=rerun_of,

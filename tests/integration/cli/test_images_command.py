@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ci_itest.containers.cache.store import BlobStore
+from ci_itest.flows.image_cache import key_of_set
 from tests.helpers.registry import Fault, FaultyRegistry, faulty_registry
 from tests.helpers.suites import ci_itest, write_files
 
@@ -75,6 +76,61 @@ def test_an_image_that_cannot_be_pinned_is_named_and_the_lock_stays(tmp_path: Pa
     assert code == 3
     assert f"Cannot pin {registry.address}/acme/queue:1: There is no {registry.address}/acme/queue:1." in output
     assert (root / "ci-itest.lock").read_text() == before
+
+
+def test_images_of_compose_files_are_pinned_too_unless_they_are_built(tmp_path: Path, registry: FaultyRegistry) -> None:
+    pinned = registry.add("acme/queue", "1")
+    root = project(tmp_path, registry, more='compose = { files = ["compose.yml"], profiles = ["test"] }\n')
+    services = f"""
+services:
+  queue: {{ image: "{registry.address}/acme/${{NAME_OF_QUEUE:-queue}}:1", profiles: [test] }}
+  own: {{ image: "{registry.address}/acme/own:1", build: . }}
+  other: {{ image: "{registry.address}/acme/other:1", profiles: [another] }}
+"""
+    write_files(root, {"compose.yml": services})
+
+    code, output = ci_itest("lock", root=root)
+    checked, _ = ci_itest("lock", "--check", root=root)
+    write_files(root, {"compose.yml": "services: { queue: [] }\n"})
+    broken, said = ci_itest("lock", root=root)
+
+    assert (code, checked, broken) == (0, 0, 3), output
+    images = json.loads((root / "ci-itest.lock").read_text())["images"]
+    assert [(one["name"], one["digest"]) for one in images] == [(f"{registry.address}/acme/queue:1", pinned.digest)]
+    assert "Compose (compose.yml) is not valid." in said
+
+
+def test_services_that_wait_for_one_another_end_the_shard_before_anything_starts(tmp_path: Path) -> None:
+    settings = '[services]\na = { image = "redis:7", needs = ["b"] }\nb = { image = "redis:7", needs = ["a"] }\n'
+    root = write_files(tmp_path, {"ci-itest.toml": settings, "tests/test_one.py": "def test_one(): pass\n"})
+
+    code, output = ci_itest("run-shard", "--shard", "1", root=root)
+
+    assert code == 3, output
+    assert "The services wait for one another: " in output
+    assert "Take one of these out of `needs`." in output
+
+
+def test_a_job_that_runs_every_shard_has_a_key_for_the_images_of_all_suites(tmp_path: Path) -> None:
+    settings = """
+[images]
+cache = "on"
+[suite.one]
+tests = ["tests"]
+services = { db = "postgres:15" }
+[suite.two]
+tests = ["tests"]
+services = { cache = "redis:7" }
+"""
+    root = write_files(tmp_path, {"ci-itest.toml": settings, "tests/test_one.py": "def test_one(): pass\n"})
+
+    code, output = ci_itest("cache", "key", root=root)
+    refused, said = ci_itest("cache", "key", "--shard", "1", root=root)
+
+    assert code == 0
+    assert output.strip() == key_of_set({"postgres:15", "redis:7"})
+    assert refused == 2
+    assert "--plan and --shard belong together" in said
 
 
 @pytest.mark.docker

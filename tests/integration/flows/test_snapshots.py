@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +20,9 @@ from ci_itest.containers.owner import Owner
 from ci_itest.containers.services import RunningServices, running
 from ci_itest.containers.snapshots import FAMILY_LABEL
 from ci_itest.containers.supply import Supply, supplying
-from ci_itest.errors import SettingsError
+from ci_itest.errors import ServiceError, SettingsError
 from ci_itest.flows.snapshots import Preparation, check_steps
+from ci_itest.model.services import ServiceSpec
 from ci_itest.model.settings import PrepareSettings
 from tests.helpers.containers import Events, held_by, no_mask, specs
 
@@ -57,9 +58,17 @@ class Shard:
         self.migration.write_text(f"{migration} -- {self.project}")
 
     @contextmanager
-    def up(self, *, makes: bool = True, cache: str = "cache", **settings: Any) -> Iterator[RunningServices]:
-        """A run up to its prepared services."""
-        (spec,) = specs(db={"image": "postgres:15", **settings})
+    def up(
+        self,
+        *,
+        makes: bool = True,
+        cache: str = "cache",
+        steps: bool = True,
+        beside: Sequence[ServiceSpec] = (),
+        **settings: Any,
+    ) -> Iterator[RunningServices]:
+        """A run up to its prepared services; without steps one of an empty database, kept at the end."""
+        wanted = [*specs(db={"image": "postgres:15", **settings}), *beside]
         with ExitStack() as stack:
             supply = stack.enter_context(
                 supplying(
@@ -72,8 +81,8 @@ class Shard:
                 )
             )
             step = PrepareSettings(run="migrate", inputs=("migrations/**",), snapshot="db")
-            preparation = Preparation([step], supply=supply, engine=self.engine, say=self.said.append)
-            preparation.look([spec], root=self.folder, project=self.project, makes=makes)
+            preparation = Preparation([step] if steps else [], supply=supply, engine=self.engine, say=self.said.append)
+            preparation.look(wanted, root=self.folder, project=self.project, makes=makes, first_starts=not steps)
 
             def start(wanted: object) -> RunningServices:
                 assert isinstance(wanted, (list, tuple))
@@ -89,13 +98,14 @@ class Shard:
                     )
                 )
 
-            services = preparation.started([spec], start)
+            services = preparation.started(wanted, start)
             for _ in preparation.to_run():
                 self.prepared += 1
                 with psycopg.connect(services.endpoints["db"].url) as client:
                     client.execute(self.migration.read_text())
             preparation.keep(services)
             yield services
+            preparation.keep_first_starts(services)
 
     def visitors(self, services: RunningServices) -> list[str]:
         with psycopg.connect(services.endpoints["db"].url) as client:
@@ -187,17 +197,48 @@ def test_of_many_snapshots_of_a_service_a_few_stay_on_the_engine(shard: Shard) -
     assert len(shard.on_engine) == 3
 
 
-def test_files_keep_their_owners_and_nothing_is_copied_at_the_start(shard: Shard) -> None:
+def test_files_keep_their_owners_and_lie_in_memory(shard: Shard) -> None:
     with shard.up():
         pass
     with shard.up() as services:
         container = services.containers["db"]
         owners = services.exec("db", ["find", "/pgdata", "!", "-user", "postgres"]).output
+        mode = services.exec("db", ["stat", "--format", "%a %U", "/pgdata"]).output.strip()
+        kind = services.exec("db", ["stat", "--file-system", "--format", "%T", "/pgdata"]).output.strip()
         changed = [change["Path"] for change in shard.engine._api.diff(container) or ()]
 
-    # A snapshot of a fresh server has some thousand files; a server that starts writes a few dozen.
-    assert owners == ""
-    assert len([path for path in changed if path.startswith("/pgdata/")]) < 100
+    assert (owners, mode, kind) == ("", "700 postgres", "tmpfs")
+    assert [path for path in changed if path.startswith("/pgdata/")] == []
+
+
+@pytest.mark.parametrize("image", ["postgres:15", "mariadb:10.11"])
+def test_a_database_that_no_step_prepares_starts_for_the_first_time_once(shard: Shard, image: str) -> None:
+    ends, was_made = [], []
+    for _ in range(2):
+        with shard.up(steps=False, image=image, environment={"TZ": shard.project}) as services:
+            ends.append(services.endpoints["db"])
+            started = shard.engine._api.inspect_container(services.containers["db"])
+            was_made.append(started["Config"]["Image"] == image)
+
+    assert was_made == [True, False]
+    assert ends[0].digest == ends[1].digest != ""
+    (said,) = shard.said
+    assert said.startswith("db: the empty database is kept, so that later runs need not make it (")
+
+
+def test_the_failure_of_another_service_is_not_taken_for_that_of_an_empty_database(shard: Shard) -> None:
+    with shard.up(steps=False, environment={"TZ": shard.project}):
+        pass
+    shard.said.clear()
+    beside = specs(broken={"image": "redis:7", "command": ("false",)})
+
+    with (
+        pytest.raises(ServiceError, match="Service broken"),
+        shard.up(steps=False, environment={"TZ": shard.project}, beside=beside),
+    ):
+        pass
+
+    assert shard.said == []
 
 
 def test_a_snapshot_that_is_damaged_in_the_cache_is_made_anew(shard: Shard) -> None:

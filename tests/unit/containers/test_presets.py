@@ -7,7 +7,7 @@ import pytest
 
 from ci_itest.containers.known_images import KNOWN_IMAGES
 from ci_itest.containers.presets import service_url
-from ci_itest.errors import SettingsError
+from ci_itest.errors import ServiceError, SettingsError
 from ci_itest.model.services import ReadyCheck
 from ci_itest.model.settings import ReadySettings, Seconds
 from tests.helpers.containers import spec, specs
@@ -132,7 +132,7 @@ def test_a_mistake_is_refused_by_name(services: Mapping[str, Mapping[str, Any]],
 
 
 def test_services_that_wait_for_one_another_are_named_in_their_order() -> None:
-    with pytest.raises(SettingsError, match=r"a needs b needs c needs a|b needs c needs a needs b|c needs a needs b"):
+    with pytest.raises(ServiceError, match=r"a needs b needs c needs a|b needs c needs a needs b|c needs a needs b"):
         specs(
             a={"image": "redis", "needs": ("b",)},
             b={"image": "redis", "needs": ("c",)},
@@ -141,7 +141,7 @@ def test_services_that_wait_for_one_another_are_named_in_their_order() -> None:
 
 
 def test_a_service_that_needs_itself_is_refused() -> None:
-    with pytest.raises(SettingsError, match="a needs a"):
+    with pytest.raises(ServiceError, match="a needs a"):
         specs(a={"image": "redis", "needs": ("a",)})
 
 

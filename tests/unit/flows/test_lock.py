@@ -10,7 +10,7 @@ import pytest
 from ci_itest.errors import DocumentError, EngineError, RegistryError, UsageError
 from ci_itest.flows.lock import LOCK_FILE, image_names, read_lock, renewed
 from ci_itest.model.lock import Lock, LockedImage, LockedPlatform
-from ci_itest.model.settings import AppSettings, ServiceSettings, Settings, SuiteSettings
+from ci_itest.model.settings import AppSettings, ComposeSettings, ServiceSettings, Settings, SuiteSettings
 from ci_itest.wire import write_document
 
 ONE, TWO, NEW = (f"sha256:{digit * 64}" for digit in "12a")
@@ -103,11 +103,15 @@ def test_images_of_services_and_apps_are_pinned_and_those_with_a_digest_pin_them
     suites = {
         "main": SuiteSettings(services=services),
         "more": SuiteSettings(
-            services={"cache": ServiceSettings(image="redis:7")}, apps={"web": AppSettings(image="acme/web:3")}
+            services={"cache": ServiceSettings(image="redis:7")},
+            apps={"web": AppSettings(image="acme/web:3")},
+            compose=ComposeSettings(files=("queue.yml",)),
         ),
     }
 
-    assert image_names(Settings(suites=suites)) == ("acme/web:3", "postgres:16", "redis:7")
+    names = image_names(Settings(suites=suites), composed=lambda settings: [f"{settings.files[0]}:1", "redis:7"])
+
+    assert names == ("acme/web:3", "postgres:16", "queue.yml:1", "redis:7")
 
 
 def test_a_lock_is_read_back_as_it_was_written(tmp_path: Path) -> None:

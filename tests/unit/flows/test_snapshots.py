@@ -93,13 +93,14 @@ def test_data_lies_where_it_would_be_in_memory_else_in_volumes(
     assert data_folders(replace(spec("postgres:15"), tmpfs=tmpfs), volumes) == folders
 
 
-def test_prepared_data_is_not_hidden_by_memory() -> None:
+def test_prepared_data_is_not_hidden_by_memory_unless_it_is_copied_there() -> None:
     service = replace(spec("postgres:15"), tmpfs=("/pgdata:size=1g", "/tmp"))
     snapshot = Snapshot(service, BASE, ("/pgdata",), "abc", "shop/db")
 
-    prepared, recording = snapshot.prepared(), snapshot.recording()
+    prepared, recording = snapshot.prepared(is_copied=False), snapshot.recording()
 
-    assert prepared.tmpfs == recording.tmpfs == ("/tmp",)
+    assert prepared.tmpfs == recording.tmpfs == snapshot.beside().tmpfs == ("/tmp",)
+    assert snapshot.prepared(is_copied=True).tmpfs == service.tmpfs
     assert (prepared.prepared, prepared.prepared_from) == ("ci-itest-snapshot/service:abc", BASE)
     assert (recording.prepared, recording.keeps_port) == ("", True)
 
