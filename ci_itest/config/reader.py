@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,11 +217,11 @@ class _Reader:
         raise self._wrong(path, type_words(declared), value)
 
     def _from_text(self, override: _Override) -> Any:
-        """A value out of an action's input or an option: numbers, true/false and comma- or line-separated lists."""
+        """A value out of an action's input or an option: numbers, true/false and lists."""
         key, text = override.key, override.text
         name = ".".join(override.path)
         if key.kind == "list":
-            return tuple(part.strip() for part in text.replace("\n", ",").split(",") if part.strip())
+            return _list_from(text)
         if key.type in (Seconds, Size):
             try:
                 return key.type.parse(text)
@@ -291,6 +293,16 @@ def _fits(value: Any, declared: Any) -> bool:
     if get_origin(declared) is Literal:
         return isinstance(value, str) and value in get_args(declared)
     return any(_fits(value, part) for part in get_args(declared))
+
+
+def _list_from(text: str) -> tuple[str, ...]:
+    """A list as the settings file has it (`["a", "b"]`), else parts by comma or line; a pattern may begin with `[`."""
+    if text.lstrip().startswith("["):
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            listed = tomllib.loads(f"list = {text}")["list"]
+            if all(isinstance(part, str) for part in listed):
+                return tuple(listed)
+    return tuple(part.strip() for part in text.replace("\n", ",").split(",") if part.strip())
 
 
 def _readings(text: str) -> Iterable[Any]:

@@ -78,9 +78,17 @@ def test_an_input_that_was_left_away_is_not_set(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("a, b", ("a", "b")), ("a\nb\n", ("a", "b")), ("tests/integration", ("tests/integration",))],
+    [
+        ("a, b", ("a", "b")),
+        ("a\nb\n", ("a", "b")),
+        ("tests/integration", ("tests/integration",)),
+        ('["a, b", "c"]', ("a, b", "c")),
+        ("[ab]*.py, c", ("[ab]*.py", "c")),
+    ],
 )
-def test_a_list_comes_from_outside_with_commas_or_lines(tmp_path: Path, text: str, value: tuple[str, ...]) -> None:
+def test_a_list_comes_from_outside_with_commas_or_lines_or_as_the_file_has_it(
+    tmp_path: Path, text: str, value: tuple[str, ...]
+) -> None:
     config = config_of(tmp_path, "", environment={"CI_ITEST_TESTS": text})
 
     assert main_suite(config).tests == value
