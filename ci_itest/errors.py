@@ -95,12 +95,6 @@ class NothingToRunError(CiItestError):
     exit_code = ExitCode.NOTHING_TO_RUN
 
 
-class IncompleteRunError(CiItestError):
-    """Something that was planned left no result."""
-
-    exit_code = ExitCode.INCOMPLETE
-
-
 class FileError(CiItestError):
     """A file cannot be read or written (permissions, disk full)."""
 

@@ -185,10 +185,6 @@ def json_lines(data: bytes) -> Iterator[dict[str, Any]]:
                 yield value
 
 
-def to_json_lines(values: Iterable[object]) -> bytes:
-    return b"".join(to_json(value) + b"\n" for value in values)
-
-
 def encode_upload(upload: Upload) -> bytes:
     """The document of an upload, without a space: it is sent, and nobody opens one."""
     fields = {name: getattr(upload, name) for name in _CheckedUpload.__struct_fields__}

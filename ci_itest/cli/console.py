@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
+from ci_itest.github.commands import end_group, group
 from ci_itest.model.progress import Step
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ class PlainConsole:
         shard = f"shard {step.shard}: " if step.shard else ""
         match step.kind:
             case "phase" if self._groups:
-                yield f"::group::{shard}{step.name}"
+                yield group(f"{shard}{step.name}")
             case "phase-end":
                 yield f"{shard}{step.name} took {step.seconds:.1f} s"
                 if self._groups:
-                    yield "::endgroup::"
+                    yield end_group()
             case "service" if step.text in ("ready", "failed"):
                 yield f"{shard}{step.name} {step.text} after {step.seconds:.1f} s"
             case "service" if step.text == "pulling":

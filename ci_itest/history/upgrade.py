@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, insert, inspect, select, text, update
 from ci_itest.errors import HistoryError
 from ci_itest.history import schema
 from ci_itest.history.copying import copy_tables
-from ci_itest.history.database import engine_for, refuse_cut_off, url_of_file
+from ci_itest.history.database import refuse_cut_off
 
 Begin = Callable[[bool], AbstractContextManager[Connection]]
 """A transaction; True: one that writes."""
@@ -126,8 +126,3 @@ def back_up(engine: Engine, target: Path) -> None:
 def _copy_file(source: str, target: Path) -> None:
     with closing(sqlite3.connect(source)) as connection, closing(sqlite3.connect(target)) as copy:
         connection.backup(copy)
-
-
-def opened_backup(path: Path) -> Engine:
-    """A backup's engine, to read it."""
-    return engine_for(url_of_file(path))

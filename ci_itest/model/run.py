@@ -166,9 +166,6 @@ class ShardResult:
         """Seconds its cases took, one after another: what `planned_seconds` predicted."""
         return sum(attempt.seconds for attempt in self.attempts)
 
-    def phase_seconds(self, name: str) -> float:
-        return sum(phase.seconds for phase in self.phases if phase.name == name)
-
 
 def shard_label(suite: str, index: int, count: int) -> str:
     """`3/8` in the suite `main`, `e2e 3/8` in any other."""

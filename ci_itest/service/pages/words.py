@@ -99,7 +99,3 @@ def place(case: CaseId) -> str:
 def cause(kind: CauseKind | None) -> str:
     """The cause of a failure as a table says it; "" without one."""
     return _CAUSES[kind] if kind else ""
-
-
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
