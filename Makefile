@@ -16,6 +16,7 @@ help: ## What there is to make
 deps: $(VENV)/.installed $(SHOP_VENV)/.installed $(NODE_EXAMPLES:%=%/node_modules/.installed) ## Install the development tools and the example's requirements
 
 $(VENV)/.installed: requirements-dev.txt pyproject.toml
+	@echo "Installing the development tools into $(VENV): a minute or two, once." >&2
 	@.ci/uv venv --quiet --allow-existing --python '>=3.11' $(VENV)
 	@.ci/uv pip sync --quiet --python $(PYTHON) --require-hashes requirements-dev.txt
 	@.ci/uv pip install --quiet --python $(PYTHON) --no-deps --editable .
@@ -36,7 +37,7 @@ $(SHOP_VENV)/.installed: examples/shop/requirements.txt pyproject.toml
 	else echo "There is no npm: $* is left out." >&2; fi
 
 .PHONY: demo
-demo: deps ## Run the example: plan, shards on real services, merge, report
+demo: $(VENV)/.installed $(SHOP_VENV)/.installed ## Run the example: plan, shards on real services, merge, report
 	@.ci/demo
 
 .PHONY: test
