@@ -32,7 +32,10 @@ class DotnetRunner(JournalReader):
     retries_itself = False
 
     def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
-        return listed_files(settings, root=root, usual=lambda name: _FILE.search(name) is not None)
+        """Files named like test classes, but for those that declare none to be run (abstract base classes)."""
+        return listed_files(
+            settings, root=root, usual=lambda name: bool(_FILE.search(name) and classes_in(root / name))
+        )
 
     def count_cases(self, file: Path) -> int:
         return shown_by(_CASE, file)
@@ -103,7 +106,7 @@ def _owners(root: Path, files: tuple[str, ...]) -> dict[str, str]:
 
 
 def classes_in(file: Path) -> tuple[str, ...]:
-    """Full names of the classes that the text of a file declares; () for one that cannot be read."""
+    """Full names of the classes in the text of a file that are not abstract; () for one that cannot be read."""
     try:
         text = file.read_text(encoding="utf-8-sig", errors="replace")
     except OSError:

@@ -20,6 +20,7 @@ from tests.helpers.suites import ci_itest_command
 pytestmark = pytest.mark.docker
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+STAND_INS = Path(__file__).resolve().parent / "stand_ins"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Example:
         beside: Folders next to it that it uses.
         target: Of the replay, behind the run.
         program: Must be on PATH; "" for none.
+        stand_in: Folder of a program that is not to be had here, and what stands in for it; "" for none.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Example:
     beside: tuple[str, ...] = ()
     target: str = ""
     program: str = ""
+    stand_in: str = ""
 
 
 DISCOUNT = "tests/discount.test.js::discount > is given to an order of exactly the threshold"
@@ -77,7 +80,14 @@ PHP = Example(
     flaky=frozenset({("main", "tests/StockTest.php::testIsSeenAfterAnOrder")}),
     program="phpunit",
 )
-EXAMPLE = {example.name: example for example in (NODE, PLAYWRIGHT, GO, PHP)}
+DOTNET = Example(
+    "dotnet",
+    shards=2,
+    failing=frozenset({("main", "tests/Shop.IntegrationTests/DiscountTests.cs::DiscountTests.IsGivenAtTheThreshold")}),
+    flaky=frozenset({("main", "tests/Shop.IntegrationTests/StockTests.cs::StockTests.IsSeenAfterAnOrder")}),
+    stand_in="dotnet",
+)
+EXAMPLE = {example.name: example for example in (NODE, PLAYWRIGHT, GO, PHP, DOTNET)}
 
 
 def copied(example: Example, folder: Path) -> Path:
@@ -113,6 +123,8 @@ def test_an_example_is_red_when_it_is_broken_and_green_when_it_is_not(
     example = EXAMPLE[name]
     root = copied(example, tmp_path)
     environment = {**os.environ, "CI_ITEST_IMAGES_MIRROR": registry_mirror}
+    if example.stand_in:
+        environment["PATH"] = f"{STAND_INS / example.stand_in}{os.pathsep}{environment['PATH']}"
     broken = {**environment, "SHOP_BROKEN_DISCOUNT": "1", "SHOP_FLAKY": str(tmp_path / "mark")}
     (_, wrong), *_ = sorted(example.failing)
 
