@@ -100,7 +100,7 @@ def job_of(recording: Recording, here: Here, *, folder: BundleFolder, wish: Wish
         UsageError: A case that is wanted alone did not run in this shard; or nothing did.
     """
     there = recording.surroundings or Surroundings()
-    queues, workers = _queues(recording.result)
+    queues, workers = _queues(recording.result, is_pytest=there.settings.runner == "pytest")
     if wish.only:
         alone = in_recorded_order(recording, known_cases(recording, wish.only))
         queues, workers = ((FIRST_WORKER, alone),), 1
@@ -154,15 +154,18 @@ def in_recorded_order(recording: Recording, cases: Sequence[str]) -> tuple[str, 
     return tuple(sorted(dict.fromkeys(cases), key=lambda case: (started.get(case, "~"), places.get(case, len(places)))))
 
 
-def _queues(result: ShardResult) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], int]:
+def _queues(result: ShardResult, *, is_pytest: bool) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], int]:
     """What every worker is to play, and how many of them start.
 
     A worker of the beginning that had nothing to do has an empty queue of its own. What one process ran without
     workers is played by the first worker where there are some.
+
+    Args:
+        is_pytest: Else one queue says nothing of the workers: most runners do not tell who ran what.
     """
     named = dict(result.queues)
     if "main" in named:
-        return ((FIRST_WORKER, named["main"]),), 1
+        return ((FIRST_WORKER, named["main"]),), 1 if is_pytest else max(result.workers, 1)
     for number in range(result.workers):
         named.setdefault(f"gw{number}", ())
     return tuple(sorted(named.items())), result.workers

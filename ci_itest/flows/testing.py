@@ -23,6 +23,7 @@ from ci_itest.model.progress import Step
 from ci_itest.model.run import ShardResult, StopReason
 from ci_itest.planning.partition import claiming_shard
 from ci_itest.runners.base import Launch, Runner, ShardRequest
+from ci_itest.runners.files import files_as_recorded
 
 JOURNAL = "main.jsonl"
 _GRACE_SECONDS = 2.0
@@ -112,7 +113,7 @@ class _Testing:
         self._journal.begin({"event": "listed", "file": file, "mine": file in taken} for file in found)
         if not taken:
             raise RunnerError(f"Shard {request.index}/{request.count} of {request.suite} has no test file.")
-        order = {file: place for place, file in enumerate(request.files)}
+        order = {file: place for place, file in enumerate(files_as_recorded(request) or request.files)}
         files = tuple(sorted(taken, key=lambda file: (order.get(file, len(order)), file)))
         return replace(request, files=files)
 

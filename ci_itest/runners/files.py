@@ -88,6 +88,18 @@ def only_one(found: Iterator[str] | Sequence[str]) -> str:
     return names[0] if len(names) == 1 else ""
 
 
+def files_as_recorded(request: ShardRequest) -> tuple[str, ...]:
+    """The shard's files in the order in which an earlier run's workers came to them; () where none is recorded.
+
+    What workers did beside each other goes by its place in their queues.
+    """
+    first: dict[str, int] = {}
+    for _, queue in request.queues:
+        for place, file in enumerate(dict.fromkeys(case.partition("::")[0] for case in queue)):
+            first[file] = min(place, first.get(file, place))
+    return tuple(sorted(first, key=lambda file: first[file]))
+
+
 def is_mine(file: str, request: ShardRequest) -> bool:
     """Whether this shard takes a file: its own, or one that no plan knows and that falls to it."""
     if file in request.planned:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -71,7 +71,7 @@ class GoRunner(JournalReader):
                 f"-p={max(request.workers, 1)}",
                 *tags,
                 *chosen,
-                *settings.arguments,
+                *_seeded(settings.arguments, request.seed),
             ),
             environment={},
             versions=versions,
@@ -115,6 +115,13 @@ def _pattern(names: Iterable[str]) -> str:
                 levels.append(set())
             levels[depth].add(re.escape(part))
     return "/".join(f"^({'|'.join(sorted(level))})$" for level in levels)
+
+
+def _seeded(arguments: Sequence[str], seed: str) -> Iterator[str]:
+    """The arguments with a seed where they shuffle: go would draw one that no replay knows."""
+    for argument in arguments:
+        is_drawn = argument.removeprefix("-") in ("-shuffle=on", "shuffle=on")
+        yield f"-shuffle={seed}" if is_drawn and seed else argument
 
 
 def _reruns(retries: int) -> tuple[str, ...]:

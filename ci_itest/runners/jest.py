@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 
 from ci_itest.runners.base import Launch, ShardRequest
-from ci_itest.runners.node import REPORTERS, NodeRunner, files_to_run, installed, launch, names_pattern
+from ci_itest.runners.node import REPORTERS, NodeRunner, Package, files_to_run, installed, launch, names_pattern
 
 _FILE = re.compile(r"(^|/)__tests__/.*\.[cm]?[jt]sx?$|(^|[./])(test|spec)\.[cm]?[jt]sx?$")
+
+
+_SEEDS = 2**31
+"""Jest takes seeds below this one."""
 
 
 class JestRunner(NodeRunner):
@@ -22,6 +26,8 @@ class JestRunner(NodeRunner):
         package = installed("jest", root=request.root, program="jest", oldest=27, install="jest")
         settings = request.settings
         pattern = names_pattern(request) or settings.markers
+        order = (f"--testSequencer={REPORTERS / 'jest-sequencer.cjs'}",) if request.queues else ()
+        seed = (f"--seed={int(request.seed) % _SEEDS}",) if request.seed and _takes_seed(package) else ()
         workers = ("--runInBand",) if request.workers <= 1 else (f"--maxWorkers={request.workers}",)
         return launch(
             request,
@@ -32,9 +38,17 @@ class JestRunner(NodeRunner):
                 "--ci",
                 "--testLocationInResults",
                 *workers,
+                *order,
+                *seed,
                 *((f"--testNamePattern={pattern}",) if pattern else ()),
                 *settings.arguments,
                 "--runTestsByPath",
                 *(str(request.root / file) for file in files_to_run(request)),
             ),
         )
+
+
+def _takes_seed(package: Package) -> bool:
+    """Jest 29.2 and newer; an older one refuses an option that it does not know."""
+    major, minor = (int(part) for part in package.version.split(".")[:2])
+    return (major, minor) >= (29, 2)

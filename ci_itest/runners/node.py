@@ -15,7 +15,7 @@ from ci_itest.model.settings import SuiteSettings
 from ci_itest.process import output_of
 from ci_itest.runners.base import Launch, ReportedCase, ShardRequest
 from ci_itest.runners.exits import unexplained
-from ci_itest.runners.files import listed_files, shown_by
+from ci_itest.runners.files import files_as_recorded, listed_files, shown_by
 from ci_itest.runners.journal import JournalReader
 from ci_itest.wire import write_whole
 
@@ -133,6 +133,7 @@ def launch(request: ShardRequest, package: Package, arguments: Sequence[str], **
                 "root": str(request.root),
                 "files": list(request.files),
                 "only": list(request.only) or None,
+                "order": list(files_as_recorded(request)),
             }
         ).encode(),
     )

@@ -52,7 +52,8 @@ class PhpUnitRunner(JournalReader):
         settings = request.settings
         groups = ("--group", settings.markers) if settings.markers else ()
         chosen = ("--filter", _filter(request)) if request.is_again else ()
-        words = shlex.join([program, "--no-coverage", "--colors=never", *groups, *chosen, *settings.arguments])
+        seed = ("--random-order-seed", request.seed) if request.seed else ()
+        words = shlex.join([program, "--no-coverage", "--colors=never", *groups, *chosen, *seed, *settings.arguments])
         listing = request.scratch / "files"
         listing.write_bytes(b"".join(_entry(place, file) for place, file in enumerate(_files(request))))
         junit = shlex.quote(str(request.scratch))

@@ -30,6 +30,7 @@ class VitestRunner(NodeRunner):
                 f"--maxWorkers={max(request.workers, 1)}",
                 "--includeTaskLocation",
                 "--no-color",
+                *((f"--sequence.seed={request.seed}",) if request.seed else ()),
                 *(("--testNamePattern", pattern) if pattern else ()),
                 *settings.arguments,
                 *files,

@@ -134,6 +134,32 @@ def test_a_failed_case_is_replayed_alone(sample: Sample) -> None:
     assert {attempt.case.node_id for attempt in replayed.attempts} == {sample.failing}
 
 
+SHUFFLED = {
+    "vitest": "--sequence.shuffle",
+    "jest": "--randomize",
+    "playwright": "--forbid-only",
+    "go": "-shuffle=on",
+    "phpunit": "--order-by=random",
+    "command": "",
+}
+"""Has the runner draw an order; Playwright has one order, and for a command the order is that of its files."""
+
+
+@pytest.mark.parametrize("name", SHUFFLED)
+def test_a_replay_has_the_order_of_files_and_cases_that_was_drawn(name: str, tmp_path: Path) -> None:
+    sample = SAMPLES[name]
+    root = sample.write(tmp_path / "it")
+    options = ("--set", f"arguments={SHUFFLED[name]}") if SHUFFLED[name] else ()
+    code, output = ci_itest("run", "--set", "shards=1", *options, root=root, **variables(root))
+    assert code == 1, output
+
+    code, output = ci_itest("replay", ".ci-itest/latest", "--here", root=root, **variables(root))
+
+    assert code == 1, output
+    assert f"failed there and here: {sample.failing}" in output
+    assert "Every worker ran what it ran there, in the same order (" in output, output
+
+
 def test_another_division_gives_the_same_ids_and_no_workflow_command_gets_through(
     sample: Sample, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ function load() {
     root: fs.realpathSync(selection.root),
     files: new Set(selection.files),
     only: selection.only ? new Set(selection.only) : null,
+    order: new Map((selection.order ?? []).map((file, place) => [file, place])),
   };
 }
 
@@ -46,6 +47,13 @@ class Journal {
     }
     const file = path.relative(this.selection.root, real).split(path.sep).join("/");
     return this.selection.files.has(file) ? file : undefined;
+  }
+
+  // What a replay runs, in the recorded order; what is not recorded comes last.
+  ordered(items, pathOf) {
+    const place = (item) => this.selection.order.get(this.file(pathOf(item))) ?? Infinity;
+    const placed = items.map((item) => [place(item), item]);
+    return placed.sort(([a], [b]) => (a === b ? 0 : a - b)).map(([, item]) => item);
   }
 
   // The name of a case: its titles, and a number for a further one of the same titles in its file.

@@ -10,6 +10,17 @@ export default class CiItestReporter {
     this.output = new Map();
   }
 
+  // A replay: Vitest would begin with what took long or failed here.
+  onInit(vitest) {
+    const { journal } = this;
+    if (!journal.selection.order.size) return;
+    vitest.config.sequence.sequencer = class extends vitest.config.sequence.sequencer {
+      async sort(specifications) {
+        return journal.ordered(specifications, (one) => one.moduleId);
+      }
+    };
+  }
+
   onTestModuleCollected(module) {
     const file = this.journal.file(module.moduleId);
     if (file === undefined) return;
