@@ -72,5 +72,5 @@ down: ## End the Docker engine and registry that demo or test started
 
 .PHONY: bench
 bench: deps ## Run one benchmark: make bench NAME=sharding
-	@test -f benchmarks/$(NAME).py || { echo "There is no benchmark '$(NAME)'. There are: $$(cd benchmarks && ls *.py | grep -v '^table' | sed 's/\.py//' | xargs)" >&2; exit 2; }
+	@test -f benchmarks/$(NAME).py || { echo "There is no benchmark '$(NAME)'. There are: $$(cd benchmarks && ls *.py | grep -v '^table\|^clock' | sed 's/\.py//' | xargs)" >&2; exit 2; }
 	@$(PYTHON) -m benchmarks.$(NAME) $(ARGUMENTS)

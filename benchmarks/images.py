@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.clock import Clock
 from benchmarks.images_daemon import forget, own_engine
 from benchmarks.images_snapshot import snapshot_row
 from benchmarks.table import Row, show
@@ -29,6 +30,7 @@ from ci_itest.containers.supply import Supply
 
 IMAGES = ("postgres:15", "redis:7", "mariadb:10.11")
 CHANGED = "mariadb:10.11"
+_SECONDS, _SNAPSHOT_SECONDS = 300.0, 150.0  # after which no further round is begun
 REGISTRY = os.environ.get("CI_ITEST_REGISTRY_MIRROR", "127.0.0.1:5599")
 
 
@@ -149,14 +151,14 @@ def main() -> None:
     quick = "--quick" in sys.argv
     with tempfile.TemporaryDirectory(prefix="images-bench-") as folder, own_engine() as engine:
         bench = Bench(engine, Path(folder))
-        for number in range(1 if quick else 3):
+        for number in Clock(_SECONDS, least=1).rounds(1 if quick else 3):
             one_round(bench)
-            print(f"round {number + 1}: " + ", ".join(f"{way} {took[-1]:.2f}" for way, took in bench.seconds.items()))
+            print(f"round {number}: " + ", ".join(f"{way} {took[-1]:.2f}" for way, took in bench.seconds.items()))
         print(f"cache {sum(BlobStore(bench.cache).blobs().values()) / 1e6:.0f} MB, "
               f"archive of it {(bench.folder / 'cache.tzst').stat().st_size / 1e6:.0f} MB, "
               f"archive of docker save {(bench.folder / 'images.tzst').stat().st_size / 1e6:.0f} MB")  # fmt: skip
         found = rows(bench)
-    show("images", [*found, snapshot_row(rounds=2 if quick else 5)])
+    show("images", [*found, snapshot_row(rounds=2 if quick else 5, seconds=_SNAPSHOT_SECONDS)])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 
+from benchmarks.clock import Clock
 from benchmarks.peers import python_with
 from benchmarks.table import Row
 from ci_itest.containers.cache.store import BlobStore
@@ -69,7 +70,7 @@ COMPOSE = {
 }
 
 
-def snapshot_row(*, rounds: int) -> Row:
+def snapshot_row(*, rounds: int, seconds: float) -> Row:
     """The benchmark's row; the first run of ours, which makes the snapshot, is told apart."""
     engine = Engine.connect(os.environ)
     for image in ("postgres:15", "redis:7"):
@@ -79,11 +80,11 @@ def snapshot_row(*, rounds: int) -> Row:
         (folder / "migration.sql").write_text(MIGRATION)
         first = _ours(engine, folder)
         took: dict[str, list[float]] = {"ours": [], "testcontainers": [], "compose": []}
-        for _ in range(rounds):
+        for _ in Clock(seconds).rounds(rounds):
             took["ours"].append(_ours(engine, folder))
             for peer, run in (("testcontainers", _testcontainers), ("compose", _compose)):
-                if (seconds := run(folder)) is not None:
-                    took[peer].append(seconds)
+                if (lasted := run(folder)) is not None:
+                    took[peer].append(lasted)
     engine.close()
     medians = {way: statistics.median(values) for way, values in took.items() if values}
     own = medians.pop("ours")

@@ -140,9 +140,12 @@ services = { cache = "redis:7" }
         (None, "There is no {}/acme/db:1."),
         (Fault("manifests/", status=401), "{} wants a log-in, and there is none for it here."),
         (Fault("manifests/", status=429, headers={"Retry-After": "600"}), "asks to come back in 600 s"),
+        (Fault("manifests/", status=429), "{} limits pulls (429)."),
+        (Fault("manifests/", status=500), "{} answers 500 for"),
+        (Fault("blobs/", cut_after=100), "{} cut the connection after"),
         (Fault("blobs/", flips=True), "{} served something else for sha256:"),
     ],
-    ids=["missing", "401", "429", "wrong digest"],
+    ids=["missing", "401", "429 with a time", "429", "500", "cut", "wrong digest"],
 )
 def test_a_registry_that_errs_ends_the_shard_with_service_and_cause(
     tmp_path: Path, registry: FaultyRegistry, docker_engine: None, fault: Fault | None, cause: str

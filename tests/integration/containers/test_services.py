@@ -311,6 +311,25 @@ def test_a_service_can_be_told_its_own_published_address(up: Up) -> None:
         assert f"I am at tcp://{services.endpoints['cache'].address}\n" in services.log_tail("cache", lines=1000)
 
 
+def test_a_port_that_stays_taken_is_named_and_nothing_is_left(engine: Engine, mirror: str, run_name: str) -> None:
+    block = Block.of(Owner.of_this_process(run=run_name, shard="main-1"))
+    image = ensure_image(REDIS, engine=engine, mirror=mirror, note=lambda _words: None)
+    network = engine.create_network(block.name, labels=block.labels)
+    (cache,) = specs(cache=redis(environment={"ADDRESS": "{address}"}))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = int(taken.getsockname()[1])
+        launcher = Launcher(engine, block, Gate(), mask=str, choose_port=lambda: port)
+
+        with pytest.raises(ServiceError, match=rf"Cannot start redis:7: .*127\.0\.0\.1:{port}.*in use") as refused:
+            launcher.launch(cache, image=image, network=network)
+        remains = engine.containers((block.selector,))
+        remove_block(block, engine=engine, log_directory=Path(os.devnull), mask=str)
+
+    assert refused.value.exit_code == 3
+    assert remains == ()
+    assert held_by(engine, run_name) == []
+
+
 def test_a_chosen_port_that_was_taken_meanwhile_is_chosen_anew(engine: Engine, mirror: str, run_name: str) -> None:
     block = Block.of(Owner.of_this_process(run=run_name, shard="main-1"))
     image = ensure_image(REDIS, engine=engine, mirror=mirror, note=lambda _words: None)
