@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from ci_itest.errors import EngineError, FileError, ServiceError, SettingsError
 from ci_itest.flows.file_digests import digests_of
 from ci_itest.model.services import ServiceSpec
 from ci_itest.model.settings import PrepareSettings
+from ci_itest.waiting import within
 from ci_itest.wire import to_json
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ci_itest.containers.snapshots import Snapshot
     from ci_itest.containers.supply import Supply
 
+_FIRST_START_SECONDS = 180.0  # a second server may take that long, at the end of a run
 _FORMAT = 2  # raise it when other snapshots are made of the same things
 
 
@@ -128,8 +131,13 @@ class Preparation:
             assert self._supply is not None
             assert self._engine is not None
             try:
-                size = take_first_start(self._snapshot(spec), services, self._supply, self._engine)
-            except (ServiceError, FileError):
+                snapshot = self._snapshot(spec)
+                if self._restore(snapshot):
+                    continue  # another shard on this machine was first
+                # In a thread, as all that makes containers is: an interrupt never leaves one half made.
+                take = partial(take_first_start, snapshot, services, self._supply, self._engine)
+                size = within(_FIRST_START_SECONDS, take)
+            except (ServiceError, FileError, TimeoutError):
                 continue  # of an image that no registry has, say: it starts as it did, and nothing is missing
             self._say(f"{name}: the empty database is kept, so that later runs need not make it ({size / 1e6:.0f} MB)")
 
