@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -271,42 +272,78 @@ def browser_rows() -> list[Row]:
     if chromium is None:
         return [Row(f"page of 100,000 cases: {name}", "no Chromium here", target, None) for name, target in targets]
     child(CACHE / "out", "page", data(100))
-    measured = [asyncio.run(_visit(chromium, CACHE / "out" / "report.html")) for _ in range(3)]
-    lowest = [min(column) for column in zip(*measured, strict=True)]
+    measured = [asyncio.run(_visit(chromium, CACHE / "out" / "report.html")) for _ in range(5)]
+    # What disturbs a visit on a shared machine only ever adds: the least of five, and of the searches the slowest.
+    search = max(map(min, zip(*(visit.searches for visit in measured), strict=True)))
+    search_cpu = max(map(min, zip(*(visit.search_cpu for visit in measured), strict=True)))
+    values = (min(visit.first for visit in measured), min(visit.nodes for visit in measured), search)
+    words = (f"all rows after {min(visit.whole for visit in measured):.2f} s", "", f"of it CPU: {search_cpu:.0f}")
     return [
         Row(
             f"page of 100,000 cases in Chromium: {name}",
             f"{value:.2f}" if value < 10 else f"{value:.0f}",
             target,
             value <= float(target),
+            more,
         )
-        for (name, target), value in zip(targets, lowest, strict=True)
+        for (name, target), value, more in zip(targets, values, words, strict=True)
     ]
 
 
-async def _visit(chromium: str, page_file: Path) -> tuple[float, float, float]:
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One look at the page: seconds until a row and until all rows were there, elements, milliseconds of searches."""
+
+    first: float
+    whole: float
+    nodes: int
+    searches: tuple[float, ...]
+    search_cpu: tuple[float, ...]
+
+
+_SEARCHED = ("invoice_99", "test_creates", "orders apac", "webhooks::", "4242")
+_WATCH = (
+    "new MutationObserver((_, watch) => { const now = performance.now();"
+    " if (!window.__first && document.querySelector('.row')) window.__first = now;"
+    " const tools = document.getElementById('tools');"
+    " if (tools && !tools.hidden) { window.__whole = now; watch.disconnect() } })"
+    ".observe(document, { childList: true, subtree: true, attributes: true })"
+)
+
+
+async def _visit(chromium: str, page_file: Path) -> Visit:
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
-        await page.add_init_script(
-            "new MutationObserver((_, watch) => { if (document.querySelector('.row')) {"
-            " window.__first = performance.now(); watch.disconnect() } })"
-            ".observe(document, { childList: true, subtree: true })"
-        )
+        tools = await page.context.new_cdp_session(page)
+        await tools.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+        async def cpu_seconds() -> float:
+            figures = (await tools.send("Performance.getMetrics"))["metrics"]
+            return float(sum(one["value"] for one in figures if one["name"] in _SEARCH_COSTS))
+
+        await page.add_init_script(_WATCH)
         await page.goto(page_file.as_uri())
-        await page.wait_for_function("window.__first")
-        first = await page.evaluate("window.__first / 1000")
+        await page.wait_for_function("window.__whole")
         nodes = await page.evaluate("document.querySelectorAll('*').length")
-        search = await page.evaluate(
-            "() => { const s = document.getElementById('search'), costs = [];"
-            " for (const text of ['invoice_99', 'test_creates', 'orders apac', 'webhooks::', '4242']) {"
-            " const start = performance.now(); s.value = text; s.dispatchEvent(new Event('input'));"
-            " document.body.offsetHeight; costs.push(performance.now() - start) } return Math.max(...costs) }"
-        )
+        searches, costs = [], []
+        for text in _SEARCHED:
+            before = await cpu_seconds()
+            searches.append(await page.evaluate(_SEARCH, text))
+            costs.append((await cpu_seconds() - before) * 1000)
+        first, whole = await page.evaluate("[window.__first / 1000, window.__whole / 1000]")
         await browser.close()
-        return first, nodes, search
+        return Visit(first, whole, nodes, tuple(searches), tuple(costs))
+
+
+_SEARCH_COSTS = ("ScriptDuration", "LayoutDuration", "RecalcStyleDuration")
+_SEARCH = (
+    "text => { const search = document.getElementById('search'), start = performance.now();"
+    " search.value = text; search.dispatchEvent(new Event('input')); document.body.offsetHeight;"
+    " return performance.now() - start }"
+)
 
 
 def writes_rows() -> list[Row]:

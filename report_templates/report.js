@@ -24,7 +24,8 @@
 
   async function unpack(id) {
     const packed = atob(byId(id).textContent.trim());
-    const bytes = Uint8Array.from(packed, (char) => char.charCodeAt(0));
+    const bytes = new Uint8Array(packed.length);
+    for (let place = 0; place < packed.length; place++) bytes[place] = packed.charCodeAt(place);
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return JSON.parse(await new Response(stream).text());
   }
@@ -89,14 +90,15 @@
       const names = data.name.map((name) => name.toLowerCase());
       const starts = new Uint32Array(total + 1);
       for (let index = 0; index < total; index++) starts[index + 1] = starts[index] + names[index].length + 1;
-      return (lowered = { text: names.join("\n"), starts });
+      return (lowered = { names, text: names.join("\n"), starts });
     }
     const narrow = matchMedia("(max-width: 760px)");
     const spacer = list.firstElementChild;
     const state = { text: "", verdicts: new Set(), shard: "", sort: "verdict" };
     const sorted = new Map();
     const blocks = new Map();
-    let shown = buffer.subarray(0, 0), active = -1, pool = new Map();
+    const rows = [], drawn = [];
+    let shown = buffer.subarray(0, 0), active = -1;
     const rowHeight = () => (narrow.matches ? 76 : 36);
     const groupOf = (index) => data.group[data.of[index]];
     const fileOf = (index) => data.groupFile[data.of[index]];
@@ -118,18 +120,32 @@
         found[index++] = 1;
         if (index >= total) break;
       }
-      if (!word.includes(":")) return found;
-      const tails = groups.map((words) => {
-        const ends = [];
-        for (let cut = 1; cut < word.length; cut++) if (words.endsWith(word.slice(0, cut))) ends.push(word.slice(cut));
-        return ends;
-      });
-      if (tails.every((ends) => !ends.length)) return found;
-      for (index = 0; index < total; index++) {
-        if (found[index]) continue;
-        for (const tail of tails[groupAt[index]]) if (text.startsWith(tail, starts[index])) found[index] = 1;
+      const tails = tailsOf(word);
+      if (tails) {
+        for (index = 0; index < total; index++) {
+          if (found[index]) continue;
+          for (const tail of tails[groupAt[index]]) if (text.startsWith(tail, starts[index])) found[index] = 1;
+        }
       }
       return found;
+    }
+
+    // What a name must start with to make the word whole that its group ends in, for each group; null for no group.
+    function tailsOf(word) {
+      // Every group ends in colons, so that only a part of the word that does can be its end.
+      const cuts = [];
+      for (let cut = 1; cut < word.length; cut++) if (word[cut - 1] === ":") cuts.push(cut);
+      const tails = groups.map((words) => cuts.filter((cut) => words.endsWith(word.slice(0, cut))).map((cut) => word.slice(cut)));
+      return tails.some((ends) => ends.length) ? tails : null;
+    }
+
+    function keepHits(found, word) {
+      const { names } = lowerNames(), tails = tailsOf(word);
+      const inGroup = groups.map((words) => words.includes(word));
+      for (let index = 0; index < total; index++) {
+        if (!found[index] || inGroup[groupAt[index]] || names[index].includes(word)) continue;
+        if (!tails || !tails[groupAt[index]].some((tail) => names[index].startsWith(tail))) found[index] = 0;
+      }
     }
 
     function inOrder(sort) {
@@ -147,8 +163,10 @@
     }
 
     function choose() {
-      const [found, ...others] = state.text.toLowerCase().split(/\s+/).filter(Boolean).map(hits);
-      for (const other of others) for (let index = 0; index < total; index++) found[index] &= other[index];
+      // The longest word leaves the fewest cases, and of those alone the others are asked.
+      const words = state.text.toLowerCase().split(/\s+/).filter(Boolean).sort((a, b) => b.length - a.length);
+      const found = words.length ? hits(words[0]) : null;
+      for (const word of words.slice(1)) keepHits(found, word);
       const shard = state.shard === "" ? null : +state.shard;
       const order = inOrder(state.sort), hasVerdicts = state.verdicts.size > 0;
       let count = 0;
@@ -170,46 +188,58 @@
     }
 
     function redraw() {
-      spacer.replaceChildren();
-      pool = new Map();
       spacer.style.height = shown.length * rowHeight() + "px";
+      drawn.fill(-1);
       draw();
     }
 
+    // Row elements are made once and told anew what they show: making them again costs most of a search.
     function draw() {
       const height = rowHeight();
       const first = Math.max(Math.floor(list.scrollTop / height) - 1, 0);
       const last = Math.min(first + Math.ceil(list.clientHeight / height) + 2, shown.length);
-      for (const [place, row] of pool) {
-        if (place < first || place >= last) { row.remove(); pool.delete(place); }
-      }
-      for (let place = first; place < last; place++) {
-        if (!pool.has(place)) { pool.set(place, makeRow(place, height)); spacer.append(pool.get(place)); }
-        pool.get(place).classList.toggle("active", place === active);
-      }
+      while (rows.length < last - first) { rows.push(makeRow()); drawn.push(-1); }
+      // Each place has its element, so that scrolling by a row fills one element and leaves the others.
+      const wanted = new Array(rows.length).fill(-1);
+      for (let place = first; place < last; place++) wanted[place % rows.length] = place;
+      wanted.forEach((place, at) => {
+        const row = rows[at];
+        if (place < 0) row.remove();
+        else {
+          if (!row.isConnected) spacer.append(row);
+          if (drawn[at] !== place) fillRow(row, place, height);
+          row.classList.toggle("active", place === active);
+        }
+        drawn[at] = place;
+      });
     }
 
-    function makeRow(place, height) {
-      const index = shown[place], verdict = data.verdict[index];
+    function makeRow() {
       const row = element("div", "row");
-      row.id = "row-" + place;
       row.setAttribute("role", "row");
+      const name = element("span", "name mono");
+      name.append(element("span", "file"), element("span"));
+      row.append(element("span"), name, element("span", "shard"), element("span", "time num"));
+      for (const cell of row.children) cell.setAttribute("role", "cell");
+      row.addEventListener("click", () => { move(row.place); show(shown[row.place]); });
+      return row;
+    }
+
+    function fillRow(row, place, height) {
+      const index = shown[place], verdict = data.verdict[index], group = groupOf(index);
+      const [mark, name, part, time] = row.children, [file, own] = name.children;
+      row.place = place;
+      row.id = "row-" + place;
       row.setAttribute("aria-rowindex", String(place + 1));
       row.style.top = place * height + "px";
-      const name = element("span", "name mono");
+      mark.className = "verdict " + TONES[verdict];
+      mark.textContent = WORDS[verdict];
       name.title = nodeId(index);
-      const group = groupOf(index);
-      if (group) name.append(element("span", "file", narrow.matches ? group.slice(0, -2) : group));
-      name.append(group ? element("span", "", data.name[index]) : data.name[index]);
-      const cells = [
-        element("span", "verdict " + TONES[verdict], WORDS[verdict]), name,
-        element("span", "shard", partOf(index)),
-        element("span", "time num", verdict === "m" ? "" : seconds(data.ms[index])),
-      ];
-      cells.forEach((cell) => cell.setAttribute("role", "cell"));
-      row.append(...cells);
-      row.addEventListener("click", () => { move(place); show(index); });
-      return row;
+      file.hidden = !group;
+      file.textContent = narrow.matches ? group.slice(0, -2) : group;
+      own.textContent = data.name[index];
+      part.textContent = partOf(index);
+      time.textContent = verdict === "m" ? "" : seconds(data.ms[index]);
     }
 
     function move(place) {
@@ -336,7 +366,8 @@
     byId("tools").hidden = false;
     // As high as its rows where they are few; never changed by a search, which would move all that stands below.
     list.style.height = "min(" + (Math.max(total, 2) * rowHeight() + 2) + "px, 62vh, 620px)";
-    list.hidden = false;
+    list.classList.remove("still");
+    spacer.replaceChildren();
     if (!recall()) choose();
     // The first key pressed must not wait for 100,000 names.
     setTimeout(lowerNames, 200);

@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -37,6 +38,18 @@ _LETTERS = {
     Verdict.QUARANTINED: "q",
     Verdict.MISSING: "m",
 }
+_RANK = "fmrqsp"
+"""Verdicts in the order of the list of all cases: what somebody has to look at stands first."""
+
+_FIRST_ROWS = 14
+_MARKS = {
+    "p": ("good", "✓ passed"),
+    "f": ("bad", "✕ failed"),
+    "r": ("warn", "↻ recovered"),
+    "s": ("muted", "– skipped"),
+    "q": ("muted", "◌ quarantined"),
+    "m": ("warn", "! missing"),
+}
 _SHARE_WIDTH = 1000
 _PIECE = 20_000
 
@@ -51,11 +64,31 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstRow:
+    """One of the first rows of the list of all cases, which stand there before the script does.
+
+    Attributes:
+        tone: Class of the verdict.
+        group: What stands in front of the name.
+        part: Shard or file, "" for none.
+        seconds: In words, "" for a case that never ran.
+    """
+
+    tone: str
+    verdict: str
+    group: str
+    name: str
+    part: str
+    seconds: str
+
+
+@dataclass(frozen=True, slots=True)
 class HtmlPage:
     """What the page's template is given beside the view.
 
     Attributes:
         policy: Content security policy: nothing but this page's own style and script.
+        first_rows: Of the list of all cases, as the script orders them at first.
         case_data: Columns of all cases, packed.
         case_texts: Texts of the cases that did not simply pass, in blocks, each packed by itself.
     """
@@ -64,6 +97,7 @@ class HtmlPage:
     style: str
     script: str
     shares: tuple[Share, ...]
+    first_rows: tuple[FirstRow, ...]
     case_data: str
     case_texts: tuple[str, ...]
 
@@ -81,6 +115,7 @@ def html_report(view: ReportView, *, overrides: Mapping[str, str] | None = None)
         style=style,
         script=script,
         shares=_shares(view),
+        first_rows=tuple(_first_rows(view)),
         case_data=_packed(_columns(view, text_starts=starts)),
         case_texts=blocks,
     )
@@ -124,6 +159,31 @@ def _shares(view: ReportView) -> tuple[Share, ...]:
             x += width
     scale = _SHARE_WIDTH / max(x, 1.0)
     return tuple(Share(share.kind, round(share.x * scale, 1), round(share.width * scale, 1)) for share in shares)
+
+
+def _first_rows(view: ReportView) -> Iterator[FirstRow]:
+    cases, part_word = view.cases, f"{view.part_word} " if view.part_word else ""
+    letters = cases.letters(_LETTERS)
+    for place in islice(_places_by_rank(letters), _FIRST_ROWS):
+        group = cases.groups[cases.group_of[place]]
+        label = view.shard_labels.get((group.suite, cases.shards[place]))
+        tone, words = _MARKS[letters[place]]
+        yield FirstRow(
+            tone=tone,
+            verdict=words,
+            group=_group_words(group),
+            name=one_line(cases.names[place], NAME_LIMIT * 2),
+            part=part_word + one_line(label) if label is not None else "",
+            seconds="" if letters[place] == "m" else duration(round(cases.seconds[place], 3)),
+        )
+
+
+def _places_by_rank(letters: str) -> Iterator[int]:
+    for letter in _RANK:
+        place = letters.find(letter)
+        while place >= 0:
+            yield place
+            place = letters.find(letter, place + 1)
 
 
 def _columns(view: ReportView, *, text_starts: Sequence[int]) -> Iterator[bytes]:

@@ -104,7 +104,7 @@ async def _visit(browser: Browser, url: str, look: Callable[[Visit], Awaitable[N
 
 
 async def rows(page: Page) -> list[str]:
-    await page.wait_for_selector(".row")
+    await page.wait_for_selector("#list:not(.still) .row")
     return await page.locator(".row").all_inner_texts()
 
 
@@ -231,6 +231,26 @@ def test_twenty_thousand_cases_keep_the_page_small(visiting: Callable[..., None]
         assert "test_19999" in (await rows(page))[0]
 
     visiting(run(cases=cases), look)
+
+
+def test_the_first_rows_stand_there_as_the_script_will_draw_them(visiting: Callable[..., None]) -> None:
+    drawn: dict[bool, list[list[str]]] = {}
+
+    async def look(visit: Visit) -> None:
+        has_script = await visit.page.locator("#tools").is_visible()
+        await visit.page.wait_for_selector(".row")
+        cells = [await row.locator("[role=cell]").all_text_contents() for row in await visit.page.locator(".row").all()]
+        drawn[has_script] = cells
+
+    async def look_at_all(visit: Visit) -> None:
+        await rows(visit.page)
+        await look(visit)
+
+    visiting(failing_run(), look, java_script_enabled=False)
+    visiting(failing_run(), look_at_all)
+
+    assert len(drawn[False]) == 14
+    assert drawn[True][:14] == drawn[False]
 
 
 def test_the_page_reads_without_javascript(visiting: Callable[..., None]) -> None:
