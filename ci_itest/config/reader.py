@@ -104,6 +104,12 @@ def _from_command_line(overrides: Mapping[str, str], *, suites: Iterable[str]) -
     overrides = dict(sorted(overrides.items(), key=lambda item: item[0].startswith(f"{SUITE_TABLE}.")))
     for name, text in overrides.items():
         if name not in known:
+            table, dot, _ = name.partition(".")
+            if dot and table in keys_of(SuiteSettings):
+                raise SettingsError(
+                    f"`{name}` cannot be set from the command line.",
+                    hint="Write it in the settings file.",
+                )
             raise SettingsError(f"There is no setting `{name}`.", hint=_nearest(name, known))
         path, key = known[name]
         yield _Override(path, key, text, Origin("command line", is_outside=True))

@@ -250,6 +250,13 @@ def test_the_line_of_an_inherited_value_is_the_one_at_the_top(tmp_path: Path) ->
     assert str(config.origin(("suite", "e2e", "tests"))) == "ci-itest.toml:13"
 
 
+def test_the_command_line_says_that_it_does_not_reach_into_a_table(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"`app.warmup_timeout` cannot be set from the command line") as caught:
+        config_of(tmp_path, "", overrides={"app.warmup_timeout": "5m"})
+
+    assert "in the settings file" in caught.value.hint
+
+
 def test_the_command_line_sets_one_suite_or_all(tmp_path: Path) -> None:
     config = config_of(tmp_path, SUITES, overrides={"suite.api.retries": "0", "retries": "1", "suite.e2e.shards": "3"})
 
