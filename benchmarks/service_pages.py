@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,11 +20,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import requests
 
+from benchmarks import machine
 from benchmarks.table import Row, show
 from ci_itest.history import ingest
 from ci_itest.history.known_cases import KnownCases
+from ci_itest.history.retention import Retention
+from ci_itest.history.schema import SCHEMA
 from ci_itest.history.sql import SqlHistory
 from ci_itest.history.views import board, case
 from ci_itest.history.views.repositories import repository_named
@@ -131,6 +136,57 @@ def _shard(index: int, draw: random.Random) -> UploadedShard:
     tests = draw.uniform(150, 210)
     phases = (("images", draw.uniform(0.3, 12)), ("services", 6.0), ("tests", tests), ("service:postgres", 1.1))
     return UploadedShard("main", index, SHARDS, 1, 180.0, tests * 2, tests + 12, phases)
+
+
+@contextmanager
+def filled(name: str, *, runs: int) -> Iterator[str | None]:
+    """Path or URL of a history with so many runs; None where there is no PostgreSQL. It is made once a week and kept.
+
+    What housekeeping does to it was done once: a SQLite file is packed.
+    """
+    week = "-".join(map(str, datetime.now(UTC).isocalendar()[:2]))
+    kept = Path.home() / ".cache" / "ci-itest-bench" / "service" / f"{week}-schema-{SCHEMA}-{runs}-runs"
+    kept.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        if name == "SQLite":
+            path = kept / "history.sqlite"
+            if not path.exists():
+                _make(str(kept / "made.sqlite"), name=name, runs=runs)
+                (kept / "made.sqlite").rename(path)
+            yield shutil.copy(path, folder)
+            return
+    programs = postgres.programs()
+    if programs is None:
+        yield None
+        return
+    options = ("-c", "shared_buffers=256MB", "-c", "max_wal_size=4GB")
+    data = kept / "postgres"
+    with postgres.server(programs, options=options, data=data if data.exists() else None) as server:
+        url = server.rpartition("/")[0] + "/pages"
+        if not data.exists():
+            with psycopg.connect(server, autocommit=True) as connection:
+                connection.execute("CREATE DATABASE pages")
+            _make(url, name=name, runs=runs)
+            with psycopg.connect(server, autocommit=True) as connection:
+                connection.execute("CHECKPOINT")
+                (own,) = connection.execute("SHOW data_directory").fetchone() or ("",)
+        else:
+            own = ""
+        yield url
+        if own:
+            with psycopg.connect(server, autocommit=True) as connection:
+                connection.execute("CHECKPOINT")
+            subprocess.run(["cp", "--archive", own, str(kept / "made")], check=True)
+            (kept / "made" / "postmaster.pid").unlink(missing_ok=True)
+            (kept / "made").rename(data)
+
+
+def _make(database: str, *, name: str, runs: int) -> None:
+    started = time.process_time()
+    with machine.ahead(), SqlHistory.open(database) as history:
+        fill(history, runs=runs)
+        history.forget(Retention(400, 400, 400), now=datetime.now(UTC).isoformat())
+    print(f"{name}: filled with {time.process_time() - started:.0f} s of CPU", file=sys.stderr)
 
 
 def page_rows(database: str, *, name: str) -> list[Row]:
@@ -243,24 +299,12 @@ def _await(url: str) -> None:
 
 
 def main() -> None:
-    runs = RUNS // 10 if "--quick" in sys.argv else RUNS
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "pages.sqlite")
-        rows += _filled_and_measured(path, name="SQLite", runs=runs)
-    programs = postgres.programs()
-    if programs is not None:
-        with postgres.server(programs) as server, postgres.database(server) as url:
-            rows += _filled_and_measured(url, name="PostgreSQL", runs=runs)
+    for name in ("SQLite", "PostgreSQL"):
+        with filled(name, runs=RUNS // 10 if "--quick" in sys.argv else RUNS) as database:
+            if database is not None:
+                rows += page_rows(database, name=name)
     show("service_pages", rows)
-
-
-def _filled_and_measured(database: str, *, name: str, runs: int) -> list[Row]:
-    started = time.process_time()
-    with SqlHistory.open(database) as history:
-        fill(history, runs=runs)
-    print(f"{name}: filled with {time.process_time() - started:.0f} s of CPU", file=sys.stderr)
-    return page_rows(database, name=name)
 
 
 if __name__ == "__main__":

@@ -173,9 +173,24 @@ class _Batch:
             repository_id=self._repository_id,
             known_cases=known_cases,
         )
+        new_by_day: dict[int, list[int]] = {}
         for run in self._runs.values():
-            if run.number in kept:
-                self._end(run, kept[run.number])
+            if run.number not in kept:
+                continue
+            self._end(run)
+            day = run.started_us // rollups.DAY_US
+            if run.is_made_here:
+                new_by_day.setdefault(day, []).append(run.number)
+            else:
+                rollups.add_cases(
+                    self._connection,
+                    run.number,
+                    repository_id=self._repository_id,
+                    day=day,
+                    cases=kept[run.number],
+                )
+        for day, numbers in new_by_day.items():
+            rollups.add_runs(self._connection, numbers, repository_id=self._repository_id, day=day)
         if self._received:
             self._connection.execute(insert(uploads), self._received)
 
@@ -222,18 +237,10 @@ class _Batch:
         run.number = int(self._connection.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one())
         run.started_us, run.is_made_here = row["started_us"], True
 
-    def _end(self, run: _Run, cases: Sequence[int]) -> None:
-        """Write what has become of a run, and count its new cases in."""
-        assert run.number is not None
+    def _end(self, run: _Run) -> None:
+        """Write what has become of a run."""
         changed: rows.Row = {name: runs.c[name] + count for name, count in run.added.items() if count}
         if run.conclusion:
             changed |= {"is_open": False, "conclusion": run.conclusion}
         if changed:
             self._connection.execute(update(runs).where(runs.c.id == run.number).values(changed))
-        rollups.add(
-            self._connection,
-            run.number,
-            repository_id=self._repository_id,
-            started_us=run.started_us,
-            cases=None if run.is_made_here else cases,
-        )

@@ -24,6 +24,7 @@ _COUNTED = f"""
     CASE WHEN result.verdict = {VERDICT_CODES[Verdict.QUARANTINED]} THEN 1 ELSE 0 END,
     CASE WHEN result.verdict = {VERDICT_CODES[Verdict.SKIPPED]} THEN 1 ELSE 0 END,
     {_TAKEN}"""
+_SUMMED = ", ".join(f"SUM({one.strip()})" for one in _COUNTED.split(",\n"))
 _INTO = (
     "INSERT INTO case_days (repository_id, day, case_id, runs, failed, recovered, quarantined, skipped, taken_us, "
     "slowest_us)"
@@ -41,15 +42,32 @@ ON CONFLICT (repository_id, day, case_id) DO UPDATE SET
 """
 
 
-def add(
-    connection: Connection, run_id: int, *, repository_id: int, started_us: int, cases: Sequence[int] | None
+def add_runs(connection: Connection, run_ids: Sequence[int], *, repository_id: int, day: int) -> None:
+    """Count all results of runs that started on one day in.
+
+    Together: a case's day is then written once. PostgreSQL leaves a dead row behind each time, and 200 runs of 5,000
+    cases took it 21 s of CPU one by one.
+    """
+    if len(run_ids) == 1:  # it has one of each case: there is nothing to sum
+        return add_cases(connection, run_ids[0], repository_id=repository_id, day=day, cases=None)
+    of = f"{int(repository_id)}, {int(day)}, result.case_id, {_SUMMED}, MAX({_TAKEN})"
+    among = ", ".join(str(int(run_id)) for run_id in run_ids)
+    connection.exec_driver_sql(
+        f"{_INTO} SELECT {of} FROM results AS result WHERE result.run_id IN ({among}) "  # noqa: S608
+        f"GROUP BY result.case_id {_UPSERT}"
+    )
+    return None
+
+
+def add_cases(
+    connection: Connection, run_id: int, *, repository_id: int, day: int, cases: Sequence[int] | None
 ) -> None:
-    """Count results of a run in: a run has one of each case, so there is nothing to sum.
+    """Count results of a run in.
 
     Args:
         cases: Numbers of those that are new; None for all that the run has.
     """
-    of = f"{int(repository_id)}, {int(started_us) // DAY_US}, result.case_id, {_COUNTED}, {_TAKEN}"
+    of = f"{int(repository_id)}, {int(day)}, result.case_id, {_COUNTED}, {_TAKEN}"
     found = f"{_INTO} SELECT {of} FROM results AS result WHERE result.run_id = {int(run_id)}"  # noqa: S608
     if cases is None:
         connection.exec_driver_sql(found + _UPSERT)

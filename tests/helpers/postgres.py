@@ -31,15 +31,19 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def server(bin_folder: Path, *, options: Sequence[str] = UNSAFE) -> Iterator[str]:
-    """URL of a server's own database while it runs."""
+def server(bin_folder: Path, *, options: Sequence[str] = UNSAFE, data: Path | None = None) -> Iterator[str]:
+    """URL of a server's own database while it runs.
+
+    Args:
+        data: Folder that a server which has ended left: this one starts with a copy of it.
+    """
     # Root may not be the server; its folder must then be where another user gets to.
     user = "postgres" if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="ci-itest-postgres-"))
     try:
         if user:
             shutil.chown(folder, user)
-        data = folder / "data"
+        own = folder / "data"
         made = [
             "initdb",
             "--auth=trust",
@@ -48,13 +52,16 @@ def server(bin_folder: Path, *, options: Sequence[str] = UNSAFE) -> Iterator[str
             "--locale=C",
             "--no-sync",
             "-D",
-            str(data),
+            str(own),
         ]
-        _run(bin_folder, made, user=user, cwd=folder)
+        if data is None:
+            _run(bin_folder, made, user=user, cwd=folder)
+        else:
+            subprocess.run(["cp", "--archive", str(data), str(own)], check=True)
         port = _free_port()
         command = [
             str(bin_folder / "postgres"),
-            *("-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1"),
+            *("-D", str(own), "-p", str(port), "-c", "listen_addresses=127.0.0.1"),
             *("-c", f"unix_socket_directories={folder}", "-c", "max_connections=60", *options),
         ]
         with (folder / "log").open("wb") as log:
