@@ -16,6 +16,9 @@ from ci_itest.reporting.excerpt import excerpt
 from ci_itest.reporting.links import Links, file_url, replay_command
 from ci_itest.reporting.wording import duration, plural
 
+EVIDENCE_PREFIX = "ci-itest."
+"""What properties begin with that the pytest plugin leaves of a case that fails."""
+
 MAX_CAUSES = 200
 MAX_CASES_OF_CAUSE = 50
 MAX_LISTED = 200
@@ -34,6 +37,14 @@ class ServiceLog:
     """What a service wrote while a case ran."""
 
     service: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What ci-itest's fixtures noted while a case ran: its requests, the rows it wrote, the worker's earlier cases."""
+
+    title: str
     text: str
 
 
@@ -65,6 +76,7 @@ class CaseView:
         excerpt: The lines around the assertion.
         output: What the case printed.
         logs: What the services wrote meanwhile.
+        evidence: What the fixtures noted of it.
         replay: Command that runs the case again; "" when there is none.
         why: Whose fault the failure is and what speaks for it; "" when it was not judged.
         attachments: Files that the case left (screenshots, traces).
@@ -89,6 +101,7 @@ class CaseView:
     part: str = ""
     why: str = ""
     attachments: tuple[Attachment, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
     @property
     def short_name(self) -> str:
@@ -214,6 +227,15 @@ def case_view(result: CaseResult, context: CaseContext) -> CaseView:
         part=context.part(context.labels.get((case.suite, result.shard), "")),
         why=context.why(case),
         attachments=attachments_of(result, folder=context.folders.get(result.shard)),
+        evidence=evidence_of(bad),
+    )
+
+
+def evidence_of(attempt: Attempt | None) -> tuple[Evidence, ...]:
+    """The notes of an attempt, in their order."""
+    found = attempt.properties if attempt else ()
+    return tuple(
+        Evidence(name.removeprefix(EVIDENCE_PREFIX), text) for name, text in found if name.startswith(EVIDENCE_PREFIX)
     )
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from ci_itest.model.cases import Attempt, CaseResult, Verdict
 from ci_itest.model.table import CaseGroup, CaseTable
+from ci_itest.reporting.failures import evidence_of
 from ci_itest.reporting.links import file_url, replay_command
 from ci_itest.reporting.sanitise import NAME_LIMIT, block, one_line
 from ci_itest.reporting.templates import render_html, template_text
@@ -284,6 +285,7 @@ def _with_details(view: ReportView) -> set[int]:
         bad = result.first_bad
         if bad is not None:
             room -= min(len(bad.details), _DETAILS_LIMIT) + min(len(bad.output), _OUTPUT_LIMIT)
+            room -= sum(len(one.text) for one in evidence_of(bad))
     return kept
 
 
@@ -300,7 +302,12 @@ def _text(view: ReportView, result: CaseResult, *, with_details: bool) -> tuple[
         )
         entry["url"] = file_url(view.links, result.case.file, bad.line)
         if with_details:
-            blocks = [("Details", block(bad.details, _DETAILS_LIMIT)), ("Output", block(bad.output, _OUTPUT_LIMIT))]
+            noted = [(one_line(one.title, 60).capitalize(), one.text) for one in evidence_of(bad)]
+            blocks = [
+                ("Details", block(bad.details, _DETAILS_LIMIT)),
+                *((title, block(text, _OUTPUT_LIMIT)) for title, text in noted),
+                ("Output", block(bad.output, _OUTPUT_LIMIT)),
+            ]
             entry["texts"] = [pair for pair in blocks if pair[1]]
             size += sum(len(text) for _, text in blocks)
         elif bad.details or bad.output:

@@ -52,6 +52,9 @@ except ImportError:
     from signal import signal as set_handler
 
 SELECTION_VARIABLE = "CI_ITEST_SHARD"
+EVIDENCE_TITLE = "ci-itest: "
+"""What the titles of sections begin with that ci-itest's fixtures add to a failure."""
+
 COLLECTION_NAME = "<collection>"
 MAX_TEXT_BYTES = 64 * 1024
 HUNG_EXIT = 92
@@ -438,7 +441,9 @@ class Attempt:
         # Every report of an item carries all sections until then; those of subtests are apart.
         sections = [section for part in self.failed_parts for section in part.sections]
         sections += self.reports[-1].sections if self.reports else []
-        return "\n".join(f"--- {title} ---\n{text}" for title, text in dict.fromkeys(sections))
+        # What the fixtures noted stands among the properties, by title.
+        printed = [section for section in dict.fromkeys(sections) if not section[0].startswith(EVIDENCE_TITLE)]
+        return "\n".join(f"--- {title} ---\n{text}" for title, text in printed)
 
 
 def message_of(report: Any) -> str:
