@@ -209,6 +209,13 @@ def case_rows(cases: Mapping[bytes, CaseId], *, repository_id: int) -> list[Row]
     ]
 
 
+def details_of(data: bytes | None) -> tuple[tuple[str, str], ...]:
+    """Kind and words of what `run_row` kept."""
+    if data is None:
+        return ()
+    return tuple((str(kind), str(words)) for kind, words in json.loads(zlib.decompress(data)))
+
+
 def case_digest(case: CaseId) -> bytes:
     """16 bytes that tell the cases of a repository apart."""
     return digest_of(digest_prefix(case.suite, case.file), case.name)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select, tuple_
 
-from ci_itest.history.rows import VERDICTS, unpacked
+from ci_itest.history.rows import VERDICTS, details_of, unpacked
 from ci_itest.history.schema import cases, causes, failures, results, runs, shards
 from ci_itest.history.views.parts import CAUSES, HAS_CAUSE, TAKEN, run_seconds
 from ci_itest.model.cases import CaseId, Verdict
@@ -90,12 +90,14 @@ class OneRun:
     Attributes:
         bad: Cases that failed at least once or are missing, failures first; no more than were asked for.
         slowest: The slowest first.
+        words: What its report found, noted, and saw fail together: kind ("finding", "note", or a cause) and sentence.
     """
 
     row: RunRow
     bad: tuple[RunCase, ...]
     slowest: tuple[RunCase, ...]
     shards: tuple[RunShard, ...]
+    words: tuple[tuple[str, str], ...]
 
 
 def run_page(
@@ -176,6 +178,7 @@ def one_run(
         bad=tuple(_case(each, messages.get(each.case_id, "")) for each in bad),
         slowest=tuple(_case(each) for each in slowest),
         shards=tuple(parts),
+        words=details_of(row.details),
     )
 
 

@@ -15,7 +15,16 @@ from ci_itest.model.cases import Attempt, CaseId, CaseResult, Outcome, verdict_o
 from ci_itest.model.run import PhaseTime, Run, ServiceTime, ShardResult, ShardState
 from ci_itest.model.settings import FlakySettings
 from ci_itest.service.demo.schedule import Scheduled, schedule
-from ci_itest.service.demo.suite import CODEOWNERS, MAIN, READY_SECONDS, REPOSITORY, SHARD_COUNT, DemoCase, demo_suite
+from ci_itest.service.demo.suite import (
+    CODEOWNERS,
+    MAIN,
+    PORTS,
+    READY_SECONDS,
+    REPOSITORY,
+    SHARD_COUNT,
+    DemoCase,
+    demo_suite,
+)
 
 RUNS = 240
 _FIRST_RUN_ID = 18_204_511_002
@@ -108,7 +117,8 @@ def _trouble(random: Random, one: DemoCase, scheduled: Scheduled, *, shard: int,
     if is_broken:
         return f"TypeError: {one.case.name.rpartition('_')[2]}() got an unexpected keyword argument 'currency'", 0.0
     if scheduled.outage == shard and random.random() < 0.9:
-        return f"ConnectionError: could not connect to {one.service}:5432: Connection refused", 0.1
+        address = f"{one.service}:{PORTS[one.service]}"
+        return f"ConnectionError: could not connect to {address}: Connection refused", 0.1
     flake = one.flake
     if flake and flake.from_run <= scheduled.place < flake.until_run and random.random() < flake.rate:
         return flake.message, flake.recovers

@@ -126,6 +126,7 @@ _SERVICES = {
     "cart": "redis",
     "stock": "kafka",
 }
+PORTS = {"postgres": 5432, "redis": 6379, "kafka": 9092, "opensearch": 9200, "mailpit": 1025}
 READY_SECONDS = {"postgres": 1.1, "redis": 0.3, "kafka": 6.4, "opensearch": 11.0, "mailpit": 0.4}
 
 

@@ -9,13 +9,17 @@ from fastapi import APIRouter, HTTPException, Response
 
 from ci_itest.history.views.runs import OneRun, RunCase, RunRow, RunShard, branches, one_run, run_page
 from ci_itest.model.cases import Verdict
+from ci_itest.model.judged import CauseKind
 from ci_itest.model.run import Conclusion, shard_label
 from ci_itest.reporting.links import replay_command
 from ci_itest.reporting.shards import BAR_WIDTH
 from ci_itest.reporting.wording import difference, duration, number, plural
+from ci_itest.service.pages import words
 from ci_itest.service.pages.shell import Visited
 
 router = APIRouter()
+
+_CAUSES = frozenset(kind.value for kind in CauseKind)
 
 _SHOWN = 50
 _MOST_BAD = 200
@@ -124,6 +128,7 @@ def run(visit: Visited, attempt: int, run_id: str) -> Response:
         shards=shard_lines(found.shards),
         phase_kinds=_KINDS,
         command=_command(found),
+        said=[_said(kind, text) for kind, text in found.words],
     )
 
 
@@ -135,6 +140,15 @@ def headline(row: RunRow) -> str:
     if row.failed:
         return f"{number(row.failed)} of {plural(ran, 'test')} failed"
     return f"All {plural(ran, 'test')} passed" if ran else "Nothing ran"
+
+
+def _said(kind: str, text: str) -> tuple[str, str, str]:
+    """What a report said beside its cases: what it is, a word for the style, the sentence."""
+    if kind == "finding":
+        return "Incomplete", "bad", text
+    if kind in _CAUSES:
+        return words.cause(CauseKind(kind)).capitalize(), "warn", text
+    return "Note", "muted", text
 
 
 def _groups(bad: Sequence[RunCase]) -> list[tuple[str, str, list[RunCase]]]:

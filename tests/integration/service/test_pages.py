@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import requests
 from ci_itest.flows.quarantine import Keeper, active
 from ci_itest.history.sql import SqlHistory
 from ci_itest.model.cases import CaseId, Outcome
+from ci_itest.model.judged import CauseKind, Judged, MassEvent
+from ci_itest.model.run import Finding, FindingKind
 from ci_itest.model.settings import FlakySettings
 from ci_itest.service.settings import ServiceSettings
 from tests.helpers.history import RECORDED_AT, REPOSITORY, result, run
@@ -93,6 +96,30 @@ def test_every_page_is_there_and_allows_nothing_but_its_own_files(readable: str,
     assert "frame-ancestors 'none'" in policy
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert not re.search(r"<script(?![^>]* src=)|<style| style=| on[a-z]+=\"", answer.text)
+
+
+def test_a_runs_page_says_what_is_missing_and_what_failed_together(tmp_path: Path) -> None:
+    found = (Finding(FindingKind.MISSING_SHARD, "Shard 2/2 left no bundle <b>."),)
+    event = MassEvent(CauseKind.ENVIRONMENT, "30 of 31 cases on shard 1 failed together", 30)
+    made = run("7", result("test_adds"), findings=found, day=20)
+    made = replace(made, notes=("Shard 1 waited.",), judged=Judged(events=(event,)))
+    with SqlHistory.open(tmp_path / "service.sqlite") as history:
+        history.record(made, repository=REPOSITORY, recorded_at=RECORDED_AT)
+
+    with serving(ServiceSettings(database=str(tmp_path / "service.sqlite")), clock=clock) as url:
+        page = get(f"{url}/r/{REPOSITORY}/runs/1/7").text
+
+    assert "Shard 2/2 left no bundle &lt;b&gt;." in page
+    assert "Environment</b>: 30 of 31 cases on shard 1 failed together" in page
+    assert "Note</b>: Shard 1 waited." in page
+
+
+def test_the_badge_for_a_readme_is_shown_with_the_line_to_write(readable: str) -> None:
+    page = get(readable).text
+
+    origin = readable.partition("/r/")[0]
+    assert f"[![integration tests]({origin}/badge/{REPOSITORY})]({origin}/r/{REPOSITORY})" in page
+    assert get(f"{origin}/badge/{REPOSITORY}").headers["Content-Type"] == "image/svg+xml"
 
 
 def test_the_board_names_cost_owner_and_what_is_done(readable: str) -> None:
