@@ -19,12 +19,12 @@ _NAMED = re.compile(r"(?:#|--) (?P<name>[\w/]+\.\w+)\n")
 
 
 def files() -> dict[str, str]:
-    """The blocks of the page as files: by the name in their first line, else as a test file."""
-    found = {}
+    """The blocks of the page as files: by the name in their first line, else settings together or a test file."""
+    found: dict[str, str] = {}
     for number, block in enumerate(_BLOCK.finditer(PAGE.read_text())):
         named = _NAMED.match(block["text"])
         if block["language"] == "toml":
-            found["ci-itest.toml"] = block["text"]
+            found["ci-itest.toml"] = found.get("ci-itest.toml", "") + block["text"]
         elif named:
             found[named["name"]] = block["text"]
         else:

@@ -242,20 +242,29 @@ def redirected(server: StubServer) -> Iterator[None]:
 def _redirect_httpx(server: StubServer) -> list[Callable[[], None]]:
     import httpx
 
-    def pointed(request: Any) -> Any:
+    def redirect(request: Any) -> bool:
+        """Whether it is for a stub, to which it goes then."""
         host = request.url.host + (f":{request.url.port}" if request.url.port else "")
-        if host in server.stubs:
-            request.headers[_HOST_HEADER] = host
-            request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=server.port)
-        return request
+        if host not in server.stubs:
+            return False
+        request.headers[_HOST_HEADER] = host
+        request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=server.port)
+        return True
 
     sync, asynchronous = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
+    # The client's own way to the host may lead through a proxy, where 127.0.0.1 is another machine.
+    unkept = httpx.Limits(max_keepalive_connections=0)
 
     def handle(self: Any, request: Any) -> Any:
-        return sync(self, pointed(request))
+        if not redirect(request):
+            return sync(self, request)
+        return sync(httpx.HTTPTransport(verify=False, trust_env=False, limits=unkept), request)
 
     async def handle_async(self: Any, request: Any) -> Any:
-        return await asynchronous(self, pointed(request))
+        if not redirect(request):
+            return await asynchronous(self, request)
+        direct = httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=unkept)
+        return await asynchronous(direct, request)
 
     httpx.HTTPTransport.handle_request = handle  # type: ignore[method-assign]
     httpx.AsyncHTTPTransport.handle_async_request = handle_async  # type: ignore[method-assign]
@@ -278,6 +287,7 @@ def _redirect_requests(server: StubServer) -> list[Callable[[], None]]:
         if host in server.stubs:
             request.headers[_HOST_HEADER] = host
             request.url = parts._replace(scheme="http", netloc=f"127.0.0.1:{server.port}").geturl()
+            named["proxies"] = {}
         return send(self, request, *arguments, **named)
 
     adapter.send = pointed

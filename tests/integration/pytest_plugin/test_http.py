@@ -184,6 +184,32 @@ def test_hosts_outside_are_answered_by_stubs_whatever_the_client(tmp_path: Path)
     assert ran.counts == {"passed": 9}, ran.output
 
 
+def test_stubs_answer_behind_a_proxy_too(tmp_path: Path) -> None:
+    text = """
+    import asyncio
+    import httpx, pytest, requests
+
+    async def call(url):
+        async with httpx.AsyncClient() as client:
+            return (await client.get(url)).json()
+
+    def by_httpx(url): return httpx.get(url).json()
+    def by_requests(url): return requests.get(url).json()
+    def by_asynchronous_httpx(url): return asyncio.run(call(url))
+
+    @pytest.mark.parametrize("get", [by_httpx, by_requests, by_asynchronous_httpx])
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_it(stub_http, get, scheme):
+        stub_http(f"{scheme}://rates.example").on("GET", "/today").returns({"eur": 1.1})
+        assert get(f"{scheme}://rates.example/today") == {"eur": 1.1}
+"""
+    root = suite(tmp_path, {"tests/test_it.py": text})
+
+    ran = pytest_in(root, HTTP_PROXY="http://127.0.0.1:9", HTTPS_PROXY="http://127.0.0.1:9")
+
+    assert ran.counts == {"passed": 6}, ran.output
+
+
 def test_what_was_not_foreseen_fails_the_test_and_says_what_to_write(tmp_path: Path) -> None:
     text = """
     import httpx, socket
