@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ci_itest.history import queries, rollups, rows
@@ -165,11 +165,11 @@ class _Batch:
         """Write what was taken, and count it in."""
         if not self._pieces:
             return
-        made_here = {run.number for run in self._runs.values() if run.is_made_here}
+        made_here = {run.number for run in self._runs.values() if run.is_made_here and run.number is not None}
         kept = keep(
             self._connection,
             self._pieces,
-            made_here={number for number in made_here if number is not None},
+            made_here=made_here,
             repository_id=self._repository_id,
             known_cases=known_cases,
         )
@@ -211,8 +211,8 @@ class _Batch:
             self._shards[ci_run_id] = {tuple(key) for key in self._connection.execute(recorded)}
         if row is None:
             return _Run(None, True, 0, 0, 0, digests)
-        arrived = self._connection.scalars(select(shards.c.shard_index).where(shards.c.run_id == row.id)).all()
-        return _Run(row.id, row.is_open, row.failed, row.started_us, len(arrived), digests)
+        arrived = self._connection.scalar(select(func.count()).select_from(shards).where(shards.c.run_id == row.id))
+        return _Run(row.id, row.is_open, row.failed, row.started_us, arrived or 0, digests)
 
     def _add_part(self, run: _Run, upload: Upload, *, at: str) -> None:
         counts = rows.verdict_counts(case[3] for case in upload.cases)

@@ -59,15 +59,12 @@ def keep(
         connection, [(piece.upload, piece.places) for piece in pieces], repository_id=repository_id
     )
     taken: dict[int, set[int]] = {piece.run_id: set() for piece in pieces}
-    for run_id, there in taken.items():
-        if run_id not in made_here:
-            asked = {
-                number
-                for piece, of_piece in zip(pieces, numbers, strict=True)
-                if piece.run_id == run_id
-                for number in of_piece.values()
-            }
-            there.update(_recorded(connection, run_id, asked - new_cases))
+    asked: dict[int, set[int]] = {}
+    for piece, of_piece in zip(pieces, numbers, strict=True):
+        if piece.run_id not in made_here:
+            asked.setdefault(piece.run_id, set()).update(of_piece.values())
+    for run_id, each in asked.items():
+        taken[run_id] = _recorded(connection, run_id, each - new_cases)
     added: dict[int, list[int]] = {run_id: [] for run_id in taken}
     kept: list[dict[int, int]] = []
     for piece, of_piece in zip(pieces, numbers, strict=True):

@@ -25,17 +25,35 @@ IsMain = Callable[[str], bool]
 
 def read_state(connection: Connection, repository_id: int) -> tuple[State, int]:
     """What is known, and the last run it knows; nothing and 0 where there is nothing yet."""
-    found = connection.execute(
-        select(flaky_rest.c.last_run_id, flaky_rest.c.data).where(flaky_rest.c.repository_id == repository_id)
-    ).first()
-    if found is None:
+    return _unpacked(_stored(connection, repository_id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The state as the tables have it: number and packed bytes of each row, pages in their order.
+
+    Attributes:
+        rest: The last run that it knows comes as its number; None where there is nothing yet.
+    """
+
+    rest: tuple[int, bytes] | None
+    pages: list[tuple[int, bytes]]
+
+
+def _stored(connection: Connection, repository_id: int) -> _Stored:
+    rest = select(flaky_rest.c.last_run_id, flaky_rest.c.data).where(flaky_rest.c.repository_id == repository_id)
+    pages = select(flaky_pages.c.page, flaky_pages.c.data).where(flaky_pages.c.repository_id == repository_id)
+    found = connection.execute(rest).first()
+    in_order = connection.execute(pages.order_by(flaky_pages.c.page))
+    return _Stored((int(found[0]), found[1]) if found else None, [(int(page), data) for page, data in in_order])
+
+
+def _unpacked(stored: _Stored) -> tuple[State, int]:
+    if stored.rest is None:
         return State(), 0
-    pages = connection.execute(
-        select(flaky_pages.c.page, flaky_pages.c.data).where(flaky_pages.c.repository_id == repository_id)
-    ).all()
+    last_run_id, data = stored.rest
     try:
-        rest = json.loads(zlib.decompress(found.data))
-        return state_of(_cases_of(pages), rest), int(found.last_run_id)
+        return state_of(_cases_of(stored.pages), json.loads(zlib.decompress(data))), last_run_id
     except (zlib.error, AttributeError, KeyError) as error:
         raise ValueError(f"the flaky model's state: {error}") from error
 
@@ -106,8 +124,9 @@ def read_ahead(connection: Connection, repository_id: int, *, is_main: IsMain) -
     unlearned = connection.execute(queries.unlearned_runs(repository_id, after=known or 0)).all()
     if not unlearned:
         return None
-    mark = state_mark(connection, repository_id)
-    state, last_run_id = read_state(connection, repository_id)
+    stored = _stored(connection, repository_id)
+    mark = _mark(connection, stored)
+    state, last_run_id = _unpacked(stored)
     for run in unlearned:
         results, seconds = _results(connection, run, repository_id=repository_id, state=state, is_main=is_main)
         state, last_run_id = learn(state, results, seconds).state, run.id
@@ -116,10 +135,12 @@ def read_ahead(connection: Connection, repository_id: int, *, is_main: IsMain) -
 
 def state_mark(connection: Connection, repository_id: int) -> bytes:
     """Changes with all that the state was made from: itself, and the numbers of the cases."""
+    return _mark(connection, _stored(connection, repository_id))
+
+
+def _mark(connection: Connection, stored: _Stored) -> bytes:
     mark = hashlib.sha256(repr(connection.scalar(select(meta.c.value).where(meta.c.name == GENERATION))).encode())
-    rest = select(flaky_rest.c.last_run_id, flaky_rest.c.data).where(flaky_rest.c.repository_id == repository_id)
-    pages = select(flaky_pages.c.page, flaky_pages.c.data).where(flaky_pages.c.repository_id == repository_id)
-    for number, data in (*connection.execute(rest), *connection.execute(pages.order_by(flaky_pages.c.page))):
+    for number, data in (*((stored.rest,) if stored.rest else ()), *stored.pages):
         mark.update(b"%d %d " % (number, len(data)))
         mark.update(data)
     return mark.digest()

@@ -49,14 +49,14 @@ def add_runs(connection: Connection, run_ids: Sequence[int], *, repository_id: i
     cases took it 21 s of CPU one by one.
     """
     if len(run_ids) == 1:  # it has one of each case: there is nothing to sum
-        return add_cases(connection, run_ids[0], repository_id=repository_id, day=day, cases=None)
+        add_cases(connection, run_ids[0], repository_id=repository_id, day=day, cases=None)
+        return
     of = f"{int(repository_id)}, {int(day)}, result.case_id, {_SUMMED}, MAX({_TAKEN})"
     among = ", ".join(str(int(run_id)) for run_id in run_ids)
     connection.exec_driver_sql(
         f"{_INTO} SELECT {of} FROM results AS result WHERE result.run_id IN ({among}) "  # noqa: S608
         f"GROUP BY result.case_id {_UPSERT}"
     )
-    return None
 
 
 def add_cases(
