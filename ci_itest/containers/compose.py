@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -30,6 +30,7 @@ _PROGRAMS = (("docker", "compose"), ("docker-compose",))
 _ANSWER_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 _SHOWN_LINES = 12
+_NOT_VALID = "is not valid"
 _PROJECT_LABEL = "com.docker.compose.project"
 _AT_ONCE = 8
 
@@ -88,7 +89,7 @@ class ComposeFiles:
 
     @property
     def title(self) -> str:
-        return f"Compose ({', '.join(self.settings.files)})"
+        return _title(self.settings)
 
 
 class _Up:
@@ -133,9 +134,7 @@ class _Up:
     def _resolved(self, program: Sequence[str]) -> Document:
         """The files as Compose understands them."""
         settings, answer = self._files.settings, self._folder / "resolved.json"
-        options = _options(settings, self._files.root)
-        asked = ["--project-name", self._project, "config", "--format", "json", "--output", str(answer)]
-        self._run([*program, *options, *asked], what="is not valid")
+        self._run(_asking(program, settings, self._files.root, project=self._project, answer=answer), what=_NOT_VALID)
         document: Document = json.loads(answer.read_text(encoding="utf-8"))
         for name in settings.one_shot:
             if name not in (document.get("services") or {}):
@@ -181,9 +180,8 @@ class _Up:
                     break
         if code != 0:
             watch()
-            lines = "\n".join(f"    {line}" for line in last)
             late = "" if code is not None else f" within {self._files.settings.ready_timeout:g} s"
-            raise ServiceError(self._launcher.mask(f"{self._files.title} {what}{late}. Its last lines:\n{lines}"))
+            raise ServiceError(self._launcher.mask(_failure(self._files.settings, what + late, last)))
 
     def _containers(self) -> dict[str, list[Held]]:
         """By service, the first of several of one service in front."""
@@ -256,20 +254,17 @@ def images_of(settings: ComposeSettings, *, root: Path, environment: Mapping[str
     program = compose_program(environment, engine=None)
     with tempfile.TemporaryDirectory(prefix="ci-itest-") as folder:
         answer = Path(folder) / "resolved.json"
-        asked = ["--project-name", "ci-itest", "config", "--format", "json", "--output", str(answer)]
-        code, said = process.output_of(
-            [*program, *_options(settings, root), *asked], directory=root, environment=environment
-        )
+        asking = _asking(program, settings, root, project="ci-itest", answer=answer)
+        code, said = process.output_of(asking, directory=root, environment=environment)
         if code != 0:
-            lines = "\n".join(f"    {line}" for line in said.splitlines()[-_SHOWN_LINES:])
-            raise ServiceError(f"Compose ({', '.join(settings.files)}) is not valid. Its last lines:\n{lines}")
+            raise ServiceError(_failure(settings, _NOT_VALID, said.splitlines()[-_SHOWN_LINES:]))
         document: Document = json.loads(answer.read_text(encoding="utf-8"))
     services = (document.get("services") or {}).values()
     return tuple(sorted({str(one["image"]) for one in services if one.get("image") and not one.get("build")}))
 
 
-def _options(settings: ComposeSettings, root: Path) -> list[str]:
-    """What names the files to Compose; ServiceError when one is not there."""
+def _asking(program: Sequence[str], settings: ComposeSettings, root: Path, *, project: str, answer: Path) -> list[str]:
+    """The command that has Compose write what it makes of the files; ServiceError when one is not there."""
     for name in (*settings.files, *settings.env_files):
         if not (root / name).is_file():
             raise ServiceError(
@@ -278,12 +273,22 @@ def _options(settings: ComposeSettings, root: Path) -> list[str]:
             )
     named = (("--file", settings.files), ("--env-file", settings.env_files), ("--profile", settings.profiles))
     paths = {"--file", "--env-file"}
-    return [
+    options = [
         part
         for option, values in named
         for value in values
         for part in (option, str(root / value) if option in paths else value)
     ]
+    return [*program, *options, "--project-name", project, "config", "--format", "json", "--output", str(answer)]
+
+
+def _title(settings: ComposeSettings) -> str:
+    return f"Compose ({', '.join(settings.files)})"
+
+
+def _failure(settings: ComposeSettings, what: str, last: Iterable[str]) -> str:
+    lines = "\n".join(f"    {line}" for line in last)
+    return f"{_title(settings)} {what}. Its last lines:\n{lines}"
 
 
 def _engine_variables(engine: Engine) -> dict[str, str]:

@@ -37,7 +37,6 @@ PULLING, STARTING, READY, FAILED = "pulling", "starting", "ready", "failed"
 Ensure = Callable[[str, Callable[[str], None]], str]
 """Gets an image onto the engine, telling how far it is; the name to start it by."""
 
-_LOST = "was lost"
 _TOLD_TO_END = (0, 128 + 9, 128 + 15)
 """Exit codes of a server that somebody stopped: by its own good end, by SIGKILL or by SIGTERM."""
 _SHUTDOWN_SECONDS, _SHUTDOWN_POLL_SECONDS = 5.0, 0.05
@@ -150,7 +149,7 @@ class RunningServices:
 
     def dead(self) -> tuple[str, ...]:
         """Services that have ended since they were ready: "redis exited with exit code 1 at 12:03:04 UTC"."""
-        return tuple(words for name in self._containers if name not in self._finished and (words := self._death(name)))
+        return tuple(words for name, state in self._states() if (words := _death(name, state)))
 
     def lost(self) -> tuple[str, ...]:
         """Services of which the engine tells nothing any more: "redis was lost: Cannot look at a container: …".
@@ -159,9 +158,9 @@ class RunningServices:
         told to, this waits for a few seconds to see whether the engine goes too.
         """
         deadline = time.monotonic() + _SHUTDOWN_SECONDS
-        while self._is_one_told_to_end() and time.monotonic() < deadline:
+        while _may_go_down([state for _, state in self._states()]) and time.monotonic() < deadline:
             time.sleep(_SHUTDOWN_POLL_SECONDS)
-        return tuple(words for words in self.dead() if _LOST in words)
+        return tuple(_death(name, state) for name, state in self._states() if isinstance(state, EngineError))
 
     def log_tail(self, name: str, *, lines: int = LOG_LINES) -> str:
         """The last lines of a service's log, masked."""
@@ -171,25 +170,29 @@ class RunningServices:
         """Run a command inside a service's container, to its end."""
         return self._engine.exec(self._containers[name], command)
 
-    def _is_one_told_to_end(self) -> bool:
-        try:
-            states = [
-                self._engine.state(container)
-                for name, container in self._containers.items()
-                if name not in self._finished
-            ]
-        except EngineError:
-            return False
-        return any(
-            not state.is_running and not state.is_out_of_memory and state.exit_code in _TOLD_TO_END for state in states
-        )
+    def _states(self) -> Iterator[tuple[str, ContainerState | EngineError]]:
+        """How each service is that has not done what it had to do, or why the engine does not tell."""
+        for name, container in self._containers.items():
+            if name in self._finished:
+                continue
+            try:
+                yield name, self._engine.state(container)
+            except EngineError as error:
+                yield name, error
 
-    def _death(self, name: str) -> str:
-        try:
-            state = self._engine.state(self._containers[name])
-        except EngineError as error:
-            return f"{name} {_LOST}: {error.message.removesuffix('.')}"
-        return "" if state.is_running else f"{name} exited {exit_words(state)}{_time_words(state)}"
+
+def _death(name: str, state: ContainerState | EngineError) -> str:
+    if isinstance(state, EngineError):
+        return f"{name} was lost: {state.message.removesuffix('.')}"
+    return "" if state.is_running else f"{name} exited {exit_words(state)}{_time_words(state)}"
+
+
+def _may_go_down(states: Sequence[ContainerState | EngineError]) -> bool:
+    """Whether an engine that still tells of all services has ended one, as it does before it goes."""
+    told = [state for state in states if isinstance(state, ContainerState)]
+    return len(told) == len(states) and any(
+        not state.is_running and not state.is_out_of_memory and state.exit_code in _TOLD_TO_END for state in told
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ci_itest.containers.protocols.connection import Connection, NotServing, Target, connected
+from ci_itest.containers.protocols.redis import login_words, send_command
 from ci_itest.model.services import Endpoint
 from ci_itest.pytest_plugin.addresses import scheme_of
 
@@ -49,15 +50,14 @@ def _total(endpoint: Endpoint) -> tuple[int, int]:
     with connected(Target(endpoint.host, endpoint.port)) as connection:
         if scheme_of(endpoint.url) == "memcached":
             return _asked_of_memcached(connection), 0
-        if password := endpoint.credentials.get("password"):
-            user = endpoint.credentials.get("user")
-            _send(connection, *(("AUTH", user, password) if user else ("AUTH", password)))
+        if login := login_words(endpoint.credentials):
+            send_command(connection, *login)
             connection.read_line()
         return _asked_of_redis(connection)
 
 
 def _asked_of_redis(connection: Connection) -> tuple[int, int]:
-    _send(connection, "INFO", "commandstats")
+    send_command(connection, "INFO", "commandstats")
     size = connection.read_line()
     if not size.startswith(b"$"):
         raise NotServing(f"INFO was answered {size[:80]!r}")
@@ -82,8 +82,3 @@ def _asked_of_memcached(connection: Connection) -> int:
         if words[1] in (b"cmd_get", b"cmd_set"):
             total += int(words[2])
     return total
-
-
-def _send(connection: Connection, *words: str) -> None:
-    arguments = [word.encode() for word in words]
-    connection.send(b"*%d\r\n" % len(arguments) + b"".join(b"$%d\r\n%s\r\n" % (len(one), one) for one in arguments))
