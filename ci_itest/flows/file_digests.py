@@ -7,13 +7,26 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ci_itest.bypass.globs import matches
+from ci_itest.errors import SettingsError
 
 _NEVER = frozenset({".git", ".venv", "node_modules", "__pycache__", ".ci-itest"})
 
 
-def digests_of(pattern: str, root: Path) -> list[tuple[str, str]]:
-    """Path from the root and SHA-256 of each file that a pattern means, in order."""
+def digests_of(pattern: str, root: Path, *, place: str) -> list[tuple[str, str]]:
+    """Path from the root and SHA-256 of each file that a pattern means, in order.
+
+    Args:
+        place: Where the settings have the pattern, for the error.
+
+    Raises:
+        SettingsError: It means no file, so that nothing would ever renew what is kept.
+    """
     found = sorted(path for path in _files(root, pattern) if matches(path, pattern))
+    if not found:
+        raise SettingsError(
+            f"`{pattern}`, {place}, means no file.",
+            hint="Patterns are read from the folder of the settings; correct it or take it out.",
+        )
     return [(path, hashlib.sha256((root / path).read_bytes()).hexdigest()) for path in found]
 
 

@@ -11,10 +11,10 @@ import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from ci_itest.errors import FileError
 from ci_itest.masking import Masker
+from ci_itest.wire import write_whole
 
 MAX_UNPACKED_BYTES = 1024 * 1024 * 1024
 """Of one ZIP file, with what is packed inside it."""
@@ -57,7 +57,7 @@ def _mask_file(path: Path, mask: Masker) -> str:
             return _mask_zip_file(path, mask)
         data = path.read_bytes()
         if (masked := _masked(data, mask)) is not data:
-            _replace(path, masked)
+            write_whole(path, masked)
         return ""
     except OSError as error:
         raise FileError(f"Cannot mask {path}: {error.strerror}.") from error
@@ -72,7 +72,7 @@ def _mask_zip_file(path: Path, mask: Masker) -> str:
         why = "holds more than is unpacked" if isinstance(error, _TooMuchError) else "cannot be read"
         return f"{path.name} {why}; it was removed, since it may show secrets."
     if masked is not data:
-        _replace(path, masked)
+        write_whole(path, masked)
     return ""
 
 
@@ -118,9 +118,3 @@ def _masked(data: bytes, mask: Masker) -> bytes:
         return data
     masked = mask(text)
     return masked.encode() if masked != text else data
-
-
-def _replace(path: Path, data: bytes) -> None:
-    with NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-    Path(file.name).replace(path)

@@ -308,14 +308,14 @@ class _Run:
             self._preparation = preparing
             self._services = _service_times(services.endpoints, self._asked_for)
             started = starting.pop_all()
+        has_ended = False
         try:
             yield services
-        except BaseException:
-            with self._phase("clean-up"):
-                started.close()
-            raise
-        with self._phase("clean-up"), started:
-            preparing.keep_first_starts(services)
+            has_ended = True
+        finally:
+            with self._phase("clean-up"), started:
+                if has_ended:
+                    preparing.keep_first_starts(services)
 
     def _supply(self, engine: Engine) -> Supply:
         return supply_for(self._job.images, engine=engine, mirror=self._job.mirror, say=self._note)

@@ -238,13 +238,7 @@ def key_of(
 
 def inputs_of(step: PrepareSettings, pattern: str, root: Path) -> list[tuple[str, str]]:
     """Path and digest of each file that a pattern means, in order."""
-    found = digests_of(pattern, root)
-    if not found:
-        raise SettingsError(
-            f"`{pattern}`, an input of [[prepare]] `{step.run}`, means no file.",
-            hint="Patterns are read from the folder of the settings; correct it or take it out.",
-        )
-    return found
+    return digests_of(pattern, root, place=f"an input of [[prepare]] `{step.run}`")
 
 
 def _snapshot(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from ci_itest.errors import SettingsError
 from ci_itest.flows.file_digests import digests_of
 from ci_itest.model.settings import CacheSettings
 from ci_itest.wire import to_json
@@ -21,14 +20,6 @@ def tool_cache(settings: CacheSettings, root: Path) -> dict[str, str]:
     """
     if not settings.paths:
         return {"cache-paths": "", "cache-key": ""}
-    files = []
-    for pattern in settings.key:
-        found = digests_of(pattern, root)
-        if not found:
-            raise SettingsError(
-                f"`{pattern}`, in `key` of [cache], means no file.",
-                hint="Patterns are read from the folder of the settings; correct it or take it out.",
-            )
-        files += found
+    files = [each for pattern in settings.key for each in digests_of(pattern, root, place="in `key` of [cache]")]
     digest = hashlib.sha256(to_json([list(settings.paths), files])).hexdigest()[:20]
     return {"cache-paths": "\n".join(settings.paths), "cache-key": digest}
