@@ -357,6 +357,20 @@ def set_outputs(outputs: Mapping[str, str]) -> None:
         commands.set_outputs(Path(path), outputs)
 
 
+def set_images_key(folder: Path, images: frozenset[str]) -> None:
+    """Tell the workflow under which key to save the images in a folder, unless they were restored under that very key.
+
+    Args:
+        images: Names of those that belong together.
+    """
+    from ci_itest.containers.cache.store import BlobStore
+    from ci_itest.flows.image_cache import key_to_save
+
+    key = key_to_save(BlobStore(folder), images)
+    if key and key != os.environ.get("IMAGES_RESTORED"):
+        set_outputs({"images-key": key})
+
+
 def append_summary(markdown: str) -> None:
     from ci_itest.github import commands
 

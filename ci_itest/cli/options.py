@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ci_itest.errors import UsageError
+
+if TYPE_CHECKING:
+    from ci_itest.config.reader import Config
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,6 +42,23 @@ def settings_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def coverage_option(function: F) -> F:
+    """`--integration-coverage-fail-under`, read by `wanted_coverage`."""
+    return click.option(
+        "--integration-coverage-fail-under",
+        "least_coverage",
+        type=click.FloatRange(0, 100),
+        metavar="PERCENT",
+        help="How much of the app the tests of all shards must reach.  "
+        "[default: the setting report.integration_coverage]",
+    )(function)
+
+
+def wanted_coverage(config: Config, given: float | None) -> float:
+    """Percent of the app that must be reached, 0 for none: as the option says, else the setting."""
+    return config.settings.report.integration_coverage if given is None else given
 
 
 def overrides(assignments: Sequence[str], **named: object) -> dict[str, str]:

@@ -15,7 +15,7 @@ from ci_itest.cli.bypassing import bypassed_config, record_bypass, record_merged
 from ci_itest.cli.checking import make_check, report_api
 from ci_itest.cli.console import say
 from ci_itest.cli.judging import is_main, judged_run, look_after_quarantine, planned_config
-from ci_itest.cli.options import settings_options
+from ci_itest.cli.options import coverage_option, settings_options, wanted_coverage
 from ci_itest.cli.publishing import (
     FailOn,
     comment_key,
@@ -90,13 +90,7 @@ if TYPE_CHECKING:
     help="Whether failures that the base has too fail the run. Without a complete base every failure does.  "
     "[default: the setting report.fail_on]",
 )
-@click.option(
-    "--integration-coverage-fail-under",
-    "least_coverage",
-    type=click.FloatRange(0, 100),
-    metavar="PERCENT",
-    help="How much of the app the tests of all shards must reach.  [default: the setting report.integration_coverage]",
-)
+@coverage_option
 @click.option("--decision", default="", help="Output `decision` of the plan job.")
 @click.option("--needs", default="", help="toJSON(needs) of the report job: jobs that must not have failed.")
 def command(
@@ -154,7 +148,7 @@ def command(
         run = without_plan(run_facts(place), reason=f"There is no plan to judge the shards by: {why_none}")
     else:
         config = planned_config(config, plan)
-        least = config.settings.report.integration_coverage if least_coverage is None else least_coverage
+        least = wanted_coverage(config, least_coverage)
         run = merged_run(place, plan, bundles=bundles, needs=read_needs(needs), least_coverage=least)
         run = judged_run(run, config, place, quarantine=plan.quarantine, owners=owners_of(plan, place, api=api))
         record_run(run, config, place, plan, api=api)

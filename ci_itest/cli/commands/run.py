@@ -13,7 +13,7 @@ import click
 from ci_itest.cli import building
 from ci_itest.cli.console import say
 from ci_itest.cli.judging import judged_run
-from ci_itest.cli.options import settings_options
+from ci_itest.cli.options import coverage_option, settings_options, wanted_coverage
 
 if TYPE_CHECKING:
     from ci_itest.config.reader import Config
@@ -29,13 +29,7 @@ SHOWN_CAUSES = 10
 @click.option("--workers", help='Processes in each shard, or "auto".')
 @click.option("--snapshot/--no-snapshot", "snapshots", default=True, help="Take prepared services from snapshots.")
 @click.option("--markers", help="Which tests are integration tests (pytest -m).")
-@click.option(
-    "--integration-coverage-fail-under",
-    "least_coverage",
-    type=click.FloatRange(0, 100),
-    metavar="PERCENT",
-    help="How much of the app the tests must reach.  [default: the setting report.integration_coverage]",
-)
+@coverage_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -94,7 +88,7 @@ def command(
             report=report,
         )
     _tell_images(config)
-    least = config.settings.report.integration_coverage if least_coverage is None else least_coverage
+    least = wanted_coverage(config, least_coverage)
     run = merged_run(place, plan, bundles=folder.bundles, needs={}, least_coverage=least)
     api = report_api(place)
     run = judged_run(run, config, place, quarantine=plan.quarantine, owners=owners_of(plan, place, api=api))
@@ -118,15 +112,11 @@ def command(
 
 def _tell_images(config: Config) -> None:
     """Tell the workflow under which key to save the images of all shards, unless they were restored under it."""
-    from ci_itest.containers.cache.store import BlobStore
-    from ci_itest.flows.image_cache import cache_folder, image_set_of_all, key_to_save
+    from ci_itest.flows.image_cache import cache_folder, image_set_of_all
 
     images = image_set_of_all(config.settings)
-    if not building.in_actions() or not building.keeps_images(config) or not images:
-        return
-    key = key_to_save(BlobStore(cache_folder(os.environ, root=config.root)), images)
-    if key and key != os.environ.get("IMAGES_RESTORED"):
-        building.set_outputs({"images-key": key})
+    if building.in_actions() and building.keeps_images(config) and images:
+        building.set_images_key(cache_folder(os.environ, root=config.root), images)
 
 
 def _settings_arguments(root: Path, config_file: Path | None, assignments: tuple[str, ...]) -> list[str]:

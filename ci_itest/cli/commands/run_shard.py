@@ -127,15 +127,12 @@ def _tell_images(job: ShardJob) -> None:
     """Tell the workflow under which key to save the images: nothing where they were restored under that very key."""
     if job.images.folder is None or not building.in_actions():
         return
-    from ci_itest.containers.cache.store import BlobStore
-    from ci_itest.flows.image_cache import image_set, key_to_save, saves
+    from ci_itest.flows.image_cache import image_set, saves
 
     if not saves(job.settings, job.plan, suite=job.suite, index=job.index):
         return
     images = image_set(job.settings, job.plan, suite=job.suite, index=job.index)
-    key = key_to_save(BlobStore(job.images.folder), images)
-    if key and key != os.environ.get("IMAGES_RESTORED"):
-        building.set_outputs({"images-key": key})
+    building.set_images_key(job.images.folder, images)
 
 
 def verdicts_of(result: ShardResult, quarantine: tuple[QuarantineEntry, ...] = ()) -> Counter[Verdict]:
