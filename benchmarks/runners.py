@@ -2,8 +2,9 @@
 
 Suites of files that wait for known times are made here and run through the command line. The runners' own `--shard` is
 asked which files it would give to whom, and judged by the seconds of the same run, so that the load of the machine
-does not count. It ends within 15 minutes: a figure that is taken several times is taken as often as its share of
-`--minutes` allows, and says how often that was.
+does not count. What is timed has the machine to itself and comes first; ids and `ci-itest init`, where only the outcome
+counts, follow two at a time. It ends within nine minutes: a figure that is taken several times is taken as often as its
+share of `--minutes` allows, and says how often that was.
 
     make bench NAME=runners ARGUMENTS="--quick"
     make bench NAME=runners ARGUMENTS="--parts ids,init --only go"
@@ -23,15 +24,16 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from benchmarks.table import Row, show
 from ci_itest.config.reader import read_config
 from ci_itest.flows.commands import log_file
-from ci_itest.flows.testing import Watch, run_tests
+from ci_itest.flows.testing import Tested, Watch, run_tests
 from ci_itest.model.run import Run
 from ci_itest.runners.base import ShardRequest
 from ci_itest.runners.registry import runner_named
@@ -44,8 +46,14 @@ FILES = 24
 FEW_FILES = 6
 ROUNDS = 20
 PARTS = ("balance", "overhead", "ids", "init")
-SHARES = {"overhead": 0.12, "ids": 0.38}
-"""Of the time there is, for the parts that take a figure several times; the others take what they take."""
+SHARE_OF_OVERHEAD = 0.2
+"""Of the time there is, for repeating what is timed."""
+
+SHARE_OF_IDS = 0.9
+"""Of the time that is left when a runner's ids are begun, divided by the runners still to come."""
+
+SIDE_BY_SIDE = 2
+"""Rows at a time that have no seconds in them."""
 
 HISTORY = "[history]\nstore = 'history.sqlite'\n"
 SHUFFLES = {
@@ -228,6 +236,7 @@ def _request(name: str, root: Path) -> ShardRequest:
     runner, settings = runner_named(name), read_config(root, file=None, environment={}, overrides={}).settings
     suite = settings.suites["main"]
     files = runner.list_files(suite, root=root, suite="main")
+    environment = {**os.environ, **variables(root)}
     return ShardRequest(
         suite="main",
         settings=suite,
@@ -237,12 +246,18 @@ def _request(name: str, root: Path) -> ShardRequest:
         files=files,
         planned=files,
         results=root / "bundle" / "results",
-        environment=runner.tool_environment(suite, root=root, environment=os.environ),
+        environment=runner.tool_environment(suite, root=root, environment=environment),
     )
 
 
 def _tested(request: ShardRequest, name: str) -> None:
-    with log_file(request.root / "bundle" / "tests.log", mask=str) as log:
+    tested = _ended(request, name)
+    if tested.exit_code != 0 or tested.message:
+        raise SystemExit(f"{name}: {tested.message}")
+
+
+def _ended(request: ShardRequest, name: str) -> Tested:
+    with log_file(request.results.parent / "tests.log", mask=str) as log:
         watch = Watch(
             log=log,
             line=log.line,
@@ -251,9 +266,7 @@ def _tested(request: ShardRequest, name: str) -> None:
             now=lambda: "",
             held=lambda _: nullcontext(),
         )
-        tested = run_tests(request, runner_named(name), watch)
-    if tested.exit_code != 0 or tested.message:
-        raise SystemExit(f"{name}: {tested.message}")
+        return run_tests(request, runner_named(name), watch)
 
 
 def _cpu_seconds(work: Callable[[], object]) -> float:
@@ -267,15 +280,26 @@ def _cpu_seconds(work: Callable[[], object]) -> float:
 
 
 def stable_ids(name: str, root: Path, *, rounds: int, until: float) -> Row:
-    """Whether every run, in every division and order, has the very same cases."""
+    """Whether every run, in every division and order, has the very same cases.
+
+    The files are dealt to the shards anew in each round. Nothing is tried again: that retries keep their ids is in the
+    tests, and here it would only cost time.
+    """
     sample = SAMPLES[name]
     sample.write(root)
+    whole, dice = _request(name, root), random.Random(11)
+    arguments = json.loads(SHUFFLES.get(name, "[]"))
+    settings = replace(whole.settings, retries=0, arguments=(*whole.settings.arguments, *arguments))
     wanted, same, done = set(sample.verdicts), 0, 0
     while done < rounds and (done < 3 or time.monotonic() < until):
-        shuffle = ("--set", f"arguments={','.join(json.loads(SHUFFLES[name]))}") if name in SHUFFLES else ()
-        options = ("--set", f"shards={done % 3 + 1}", "--set", "history.store=history.sqlite")
-        ci_itest("run", *options, *shuffle, root=root, **variables(root))
-        same += {case.case.node_id for case in run_of(root).cases} == wanted
+        files = dice.sample(whole.files, len(whole.files))
+        requests = [
+            replace(
+                whole, settings=settings, index=index, count=done % 3 + 1, files=tuple(files[index - 1 :: done % 3 + 1])
+            )
+            for index in range(1, done % 3 + 2)
+        ]
+        same += {case for request in requests for case in _ids(request, name)} == wanted
         done += 1
     how = "shuffled" if name in SHUFFLES else "in its order"
     figure = f"runs with the same ids, {name}, {min(done, 3)} shard counts, {how}"
@@ -283,6 +307,12 @@ def stable_ids(name: str, root: Path, *, rounds: int, until: float) -> Row:
     # Fewer runs than the table asks for show no more than themselves.
     is_met = None if same == done < ROUNDS else same == done
     return Row(figure, f"{same} of {done}{short}", "100 %", is_met)
+
+
+def _ids(request: ShardRequest, name: str) -> tuple[str, ...]:
+    """Ids of the cases that a shard ran; their failures are none of this figure's."""
+    _ended(request, name)
+    return tuple(case.node_id for case in runner_named(name).read(request.results, suite="main").collected)
 
 
 def init_runs(example: str, folder: Path) -> Row:
@@ -308,57 +338,73 @@ def init_runs(example: str, folder: Path) -> Row:
     )
 
 
+@dataclass(frozen=True)
+class Part:
+    """A row to be measured.
+
+    Attributes:
+        is_timed: Whether it must have the machine to itself.
+    """
+
+    figure: str
+    target: str
+    row: Callable[[], Row]
+    is_timed: bool = False
+
+
 def measured(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """The rows of the parts that are asked for; one for which there is no time left says so."""
     end = time.monotonic() + 60.0 * options.minutes
-    for what, target, row in _parts(options, folder):
+
+    def row(part: Part) -> Row:
         if time.monotonic() < end or options.quick:
-            yield row()
-        else:
-            yield Row(what, "not measured: the time was over", target, None)
+            return part.row()
+        return Row(part.figure, "not measured: the time was over", part.target, None)
+
+    parts = tuple(_parts(options, folder, end=end))
+    yield from (row(part) for part in parts if part.is_timed)
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        yield from pool.map(row, [part for part in parts if not part.is_timed])
 
 
-def _parts(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str, Callable[[], Row]]]:
+def _parts(options: argparse.Namespace, folder: Path, *, end: float) -> Iterator[Part]:
     names, parts = options.only.split(","), options.parts.split(",")
     waits = [name for name in WAITING if name in names]
     ids = [name for name in SAMPLES if name in names]
-    seconds: float = 60.0 * options.minutes
-
-    def until(part: str, count: int) -> float:
-        return time.monotonic() + SHARES[part] * seconds / count
 
     def balanced(name: str) -> Row:
         return balance(name, waiting(name, folder / f"wait-{name}", count=FILES))
 
     def more(name: str) -> Row:
-        return overhead(
-            name, waiting(name, folder / f"few-{name}", count=FEW_FILES), until=until("overhead", len(waits))
-        )
+        until = time.monotonic() + SHARE_OF_OVERHEAD * 60.0 * options.minutes / len(waits)
+        return overhead(name, waiting(name, folder / f"few-{name}", count=FEW_FILES), until=until)
 
-    def same(name: str) -> Row:
-        return stable_ids(name, folder / f"ids-{name}", rounds=options.rounds, until=until("ids", len(ids)))
+    def same(place: int, name: str) -> Row:
+        share = SHARE_OF_IDS * (end - time.monotonic()) * min(1.0, SIDE_BY_SIDE / (len(ids) - place))
+        return stable_ids(name, folder / f"ids-{name}", rounds=options.rounds, until=time.monotonic() + share)
 
     def green(example: str) -> Row:
         return init_runs(example, folder / f"init-{example}")
 
     if "balance" in parts:
-        yield from ((f"balance of {SHARDS} shards, {name}", "≤ 1.1", partial(balanced, name)) for name in waits)
+        for name in waits:
+            yield Part(f"balance of {SHARDS} shards, {name}", "≤ 1.1", partial(balanced, name), is_timed=True)
     if "overhead" in parts:
-        yield from ((f"CPU over the bare runner, {name}", "≤ 2 % or 0.3 s", partial(more, name)) for name in waits)
-    if "ids" in parts:
-        yield from ((f"runs with the same ids, {name}", "100 %", partial(same, name)) for name in ids)
+        for name in waits:
+            yield Part(f"CPU over the bare runner, {name}", "≤ 2 % or 0.3 s", partial(more, name), is_timed=True)
     if "init" in parts:
-        yield from (
-            (f"`ci-itest init` on examples/{example}, then a run", "green", partial(green, example))
-            for example in options.examples.split(",")
-        )
+        for example in options.examples.split(","):
+            yield Part(f"`ci-itest init` on examples/{example}, then a run", "green", partial(green, example))
+    if "ids" in parts:
+        for place, name in enumerate(ids):
+            yield Part(f"runs with the same ids, {name}", "100 %", partial(same, place, name))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="the fewest rounds, one example")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often ids are compared")
-    parser.add_argument("--minutes", type=float, default=14.0, help="after which no figure is begun")
+    parser.add_argument("--minutes", type=float, default=8.5, help="after which no figure is begun")
     parser.add_argument("--parts", default=",".join(PARTS), help="by comma")
     parser.add_argument("--only", default=",".join(SAMPLES), help="runners, by comma")
     parser.add_argument("--examples", default="node,playwright,go,php,shop", help="for init, by comma")
