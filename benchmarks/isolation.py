@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
+from sqlalchemy import Engine as SqlEngine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from benchmarks.table import Row, show
 from ci_itest.containers.engine import Engine
@@ -103,6 +105,7 @@ def rows(server: PostgresServer, rounds: int) -> Iterator[Row]:
         "reset": (commit, lambda: void(database.reset()), rounds),
         "clean": (nothing, lambda: void(database.reset()), rounds),
         "session": (nothing, lambda: session(engine), rounds),
+        "unused": (nothing, lambda: unused_session(engine), rounds),
         "truncate": (commit, truncation(writer), rounds // 10),
         "clone": (nothing, cloning(server), rounds // 10),
     }
@@ -119,7 +122,8 @@ def rows(server: PostgresServer, rounds: int) -> Iterator[Row]:
     yield row("database per worker, 50 tables, 8 workers one after another, ms each", clones, 60.0, "")
     together = worker_clones(server, at_once=True)
     yield row("the same, all 8 at once, ms each of the wall time", together, 60.0, "")
-    yield row("rollback session, ms a test (6 rows)", found["session"], 2.0, "")
+    own = f"the fixture's own share {words(found['unused'])}"
+    yield row("rollback session, ms a test that adds 6 rows and commits", found["session"], 2.0, own)
     yield blocking(server)
 
 
@@ -171,13 +175,29 @@ def cloning(server: PostgresServer) -> Action:
     return clone_and_drop
 
 
-def session(engine: object) -> None:
-    from sqlalchemy import text
+class Base(DeclarativeBase):
+    """The models of the sessions."""
 
-    with orm.rolled_back(engine) as opened:  # type: ignore[arg-type]
-        for number in range(6):
-            opened.execute(text("INSERT INTO t41 (name, amount) VALUES ('x', :n)"), {"n": number})
+
+class Thing(Base):
+    """A row of a table without seeds."""
+
+    __tablename__ = "t41"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    amount: Mapped[int]
+
+
+def session(engine: SqlEngine) -> None:
+    with orm.rolled_back(engine) as opened:
+        opened.add_all([Thing(name="x", amount=number) for number in range(6)])
         opened.commit()
+
+
+def unused_session(engine: SqlEngine) -> None:
+    """As long as it takes to begin and to roll back, with nothing between."""
+    with orm.rolled_back(engine) as opened:
+        opened.connection()
 
 
 def worker_clones(server: PostgresServer, *, at_once: bool = False) -> list[float]:

@@ -43,7 +43,6 @@ class Activity:
         exchanges: Requests of the running case, in order.
         sources: What else has something to say on a failure, by title.
         started_at: When the running case started, in seconds since 1970.
-        wrote: Tables that the running case wrote to, as long as that can be told.
     """
 
     worker: str
@@ -51,7 +50,6 @@ class Activity:
     exchanges: deque[Note] = field(default_factory=lambda: deque(maxlen=50))
     sources: dict[str, Evidence] = field(default_factory=dict)
     started_at: float = field(default_factory=time.time)
-    wrote: list[str] = field(default_factory=list)
     _mask: Masker | None = None
 
     @property
@@ -66,7 +64,6 @@ class Activity:
     def pytest_runtest_logstart(self) -> None:
         self.started_at = time.time()
         self.exchanges.clear()
-        self.wrote.clear()
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self, nodeid: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Protocol
 
-from ci_itest.errors import UsageError
+from ci_itest.errors import ServiceError, UsageError
 
 Row = dict[str, Any]
 
@@ -19,6 +19,19 @@ class Connection(Protocol):
     def cursor(self) -> Any: ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """What a reset found.
+
+    Attributes:
+        rows: How many had to go.
+        tables: That may have been written to since the reset before, by name in order.
+    """
+
+    rows: int
+    tables: tuple[str, ...]
 
 
 class Dialect(Protocol):
@@ -50,8 +63,12 @@ class Dialect(Protocol):
         """Tables that may have been written to since the last reset."""
         ...
 
-    def reset(self, connection: Connection) -> int:
-        """Bring back what the database held when the worker got it; how many rows had to go."""
+    def connect_to_reset(self, url: str) -> Connection | None:
+        """A connection that serves resets alone, and sooner; None where the one for assertions serves as well."""
+        ...
+
+    def reset(self, connection: Connection) -> TakenBack:
+        """Bring back what the database held when the worker got it."""
         ...
 
     def insert(self, connection: Connection, statement: str, values: Sequence[Any], *, table: str) -> Row:
@@ -76,6 +93,7 @@ class Database:
     url: str = field(repr=False)
     dialect: Dialect = field(repr=False)
     _connection: Connection | None = field(default=None, repr=False)
+    _resetting: Connection | None = field(default=None, repr=False)
     _tables: list[str] | None = field(default=None, repr=False)
     _resets: Counter[str] = field(default_factory=Counter, repr=False)
 
@@ -86,7 +104,7 @@ class Database:
 
     @property
     def connection(self) -> Connection:
-        """One connection for all assertions and resets of this worker; each statement is committed at once."""
+        """One connection for all assertions of this worker; each statement is committed at once."""
         if self._connection is None or getattr(self._connection, "closed", False):
             self._connection = self.dialect.connect(self.url)
         return self._connection
@@ -146,10 +164,20 @@ class Database:
 
     def reset(self) -> int:
         """Bring back what was there when the worker got the database; how many rows had to go."""
-        return self.dialect.reset(self.connection)
+        return self.take_back().rows
+
+    def take_back(self) -> TakenBack:
+        """As `reset`; tells also which tables had been written to."""
+        if self._resetting is None or getattr(self._resetting, "closed", False):
+            self._resetting = self.dialect.connect_to_reset(self.url)
+        try:
+            return self.dialect.reset(self._resetting or self.connection)
+        except ServiceError:
+            self.close()  # the transaction that was ended may have been one on our own connection
+            raise
 
     def note_reset(self, tables: Sequence[str]) -> None:
-        """These tables are about to be reset: a look into them that no test takes."""
+        """These tables were reset: a look into them that no test took."""
         self._resets.update(tables)
 
     def reads(self) -> dict[str, int]:
@@ -158,9 +186,10 @@ class Database:
         return {table: times for table in self.tables if (times := counted.get(table, 0) - self._resets[table]) > 0}
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        for one in (self._connection, self._resetting):
+            if one is not None:
+                one.close()
+        self._connection = self._resetting = None
 
     @property
     def _mark(self) -> str:

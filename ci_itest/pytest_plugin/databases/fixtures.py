@@ -90,11 +90,10 @@ def clean_database(request: pytest.FixtureRequest) -> Iterator[Database]:
                 stacklevel=1,
             )
     yield database
-    activity.wrote += database.dirty()
-    database.note_reset(activity.wrote)
-    coverage_of(request.config).touch("tables", *activity.wrote)
     with _blamed(request.node.nodeid):
-        database.reset()
+        written = database.take_back().tables
+    database.note_reset(written)
+    coverage_of(request.config).touch("tables", *written)
 
 
 def seed(request: pytest.FixtureRequest) -> Seed:

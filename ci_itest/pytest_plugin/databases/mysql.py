@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from ci_itest.errors import ServiceError, UsageError
 from ci_itest.pytest_plugin.addresses import with_database
-from ci_itest.pytest_plugin.databases.database import Connection, Row
+from ci_itest.pytest_plugin.databases.database import Connection, Row, TakenBack
 from ci_itest.pytest_plugin.databases.sqlite import parents_first
 
 _OWN = "ci_itest_"
@@ -53,7 +53,10 @@ class MySql:
         seeded = _seeded(connection)
         return _with_rows(connection, [name for name in self.tables(connection) if name not in seeded])
 
-    def reset(self, connection: Connection) -> int:
+    def connect_to_reset(self, url: str) -> None:
+        """None: the connection for assertions serves resets as well."""
+
+    def reset(self, connection: Connection) -> TakenBack:
         """As `Dialect.reset`.
 
         Raises:
@@ -67,7 +70,8 @@ class MySql:
         removed = 0
         try:
             _all(connection, "SET SESSION foreign_key_checks = 0")
-            for name in _with_rows(connection, empty):
+            written = _with_rows(connection, empty)
+            for name in written:
                 removed += _changed(connection, f"DELETE FROM `{name}`")  # noqa: S608 - from the catalogue
             for name in sorted(seeded):
                 _changed(connection, f"DELETE FROM `{name}`")  # noqa: S608
@@ -79,7 +83,7 @@ class MySql:
             ) from error
         finally:
             _all(connection, "SET SESSION foreign_key_checks = 1")
-        return removed
+        return TakenBack(removed, tuple(written))
 
     def insert(self, connection: Connection, statement: str, values: Sequence[Any], *, table: str) -> Row:
         cursor = connection.cursor()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci_itest.errors import ServiceError, UsageError
 from ci_itest.pytest_plugin.addresses import with_database
-from ci_itest.pytest_plugin.databases.database import Connection, Row
+from ci_itest.pytest_plugin.databases.database import Connection, Row, TakenBack
 from ci_itest.waiting import DeadlinePassed, wait_until
 
 if TYPE_CHECKING:
@@ -47,9 +47,18 @@ class Postgres:
         return [name for (name,) in _all(connection, _KEY, table)]
 
     def dirty(self, connection: Connection) -> list[str]:
-        return [name.replace('"', "") for (name,) in _all(connection, "SELECT name FROM ci_itest.dirty()")]
+        return _plain([name for (name,) in _all(connection, "SELECT name FROM ci_itest.dirty()")])
 
-    def reset(self, connection: Connection) -> int:
+    def connect_to_reset(self, url: str) -> Connection | None:
+        """One on which foreign keys and triggers are off for good: to switch them for each reset doubles its time."""
+        import psycopg
+
+        try:
+            return _connect(url, f"-c lock_timeout={_LOCK_WAIT} -c session_replication_role=replica")
+        except psycopg.OperationalError:  # a role that may not; a server that is gone is told by the other connection
+            return None
+
+    def reset(self, connection: Connection) -> TakenBack:
         """As `Dialect.reset`; a transaction that somebody left open is ended, and named.
 
         Raises:
@@ -58,12 +67,13 @@ class Postgres:
         import psycopg
 
         try:
-            writers, removed = _all(connection, _RESET)[0]
+            writers, removed, written = _all(connection, _RESET)[0]
             if not writers:
-                return int(removed)
+                return TakenBack(removed, tuple(sorted(_plain(written))))
             # An app in another process may be about to commit; a test that forgot to is not.
             wait_until(lambda: "open" if _all(connection, _WRITERS)[0][0] else "", within_seconds=_WRITER_SECONDS)
-            return int(removed + _all(connection, _RESET)[0][1])
+            _, more, besides = _all(connection, _RESET)[0]
+            return TakenBack(removed + more, tuple(sorted({*_plain(written), *_plain(besides)})))
         except (psycopg.errors.LockNotAvailable, DeadlinePassed):
             culprits = _ended_transactions(connection)
         _all(connection, _RESET)
@@ -94,7 +104,7 @@ SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()
 """
 
-_RESET = f"SELECT ({_WRITERS}), ci_itest.reset()"
+_RESET = f"SELECT ({_WRITERS}), removed, written FROM ci_itest.reset_telling()"  # noqa: S608 - ours
 
 _TABLES = """
 WITH RECURSIVE tables AS (
@@ -245,6 +255,10 @@ def _connect(url: str, options: str = "") -> psycopg.Connection[Any]:
         ) from error
     address = f"postgresql://{url.partition('://')[2]}"
     return psycopg.connect(address, autocommit=True, application_name="ci-itest", options=options)
+
+
+def _plain(names: Sequence[str]) -> list[str]:
+    return [name.replace('"', "") for name in names]
 
 
 def _all(connection: Connection, statement: str, *values: Any) -> list[Any]:

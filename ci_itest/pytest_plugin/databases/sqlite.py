@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ci_itest.pytest_plugin.databases.database import Connection, Row
+from ci_itest.pytest_plugin.databases.database import Connection, Row, TakenBack
 
 _SCHEME = "sqlite:///"
 _BUSY_SECONDS = 10.0
@@ -46,17 +46,21 @@ class Sqlite:
         changed = self._version.get(id(connection)) != _version(connection)
         return self.tables(connection) if changed else []
 
-    def reset(self, connection: Connection) -> int:
-        """Copy the prepared file over this one where it changed; says 1 for any number of rows."""
-        if self._version.get(id(connection)) == _version(connection):
-            return 0
+    def connect_to_reset(self, url: str) -> None:
+        """None: the connection for assertions knows which version of the file it has seen."""
+
+    def reset(self, connection: Connection) -> TakenBack:
+        """Copy the prepared file over this one where it changed."""
+        written = self.dirty(connection)
+        if not written:
+            return TakenBack(0, ())
         assert isinstance(connection, sqlite3.Connection)
         before = _counts(connection, self.tables(connection))
         path = Path(_all(connection, "PRAGMA database_list")[0][2])
         with closing(_open(_prepared(path))) as original:
             original.backup(connection)
         self._note(connection)
-        return max(0, before - _counts(connection, self.tables(connection)))
+        return TakenBack(max(0, before - _counts(connection, self.tables(connection))), tuple(written))
 
     def insert(self, connection: Connection, statement: str, values: Sequence[Any], *, table: str) -> Row:
         cursor = connection.cursor()

@@ -122,6 +122,34 @@ def test_a_reset_counts_the_rows_that_had_to_go(database: Database) -> None:
     assert database.reset() == 3
 
 
+def test_a_reset_tells_which_tables_had_been_written_to(database: Database) -> None:
+    outside(database, "INSERT INTO orders (customer_id) VALUES (1)", """INSERT INTO billing."Invoices" VALUES (1)""")
+
+    found = database.take_back()
+
+    assert (found.rows, found.tables) == (2, ("billing.Invoices", "orders"))
+    assert database.take_back().tables == ()
+
+
+def test_a_transaction_left_open_on_our_own_connection_is_named_and_the_next_statement_works(
+    database: Database,
+) -> None:
+    database.execute("BEGIN")
+    database.insert("orders", {"customer_id": 1})
+
+    with pytest.raises(ServiceError, match="A transaction was left open: ci-itest"):
+        database.reset()
+
+    assert database.rows("orders") == []
+
+
+def test_triggers_and_foreign_keys_stay_on_for_what_a_test_writes(database: Database) -> None:
+    database.reset()
+
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        database.insert("orders", {"customer_id": 99})
+
+
 def test_a_second_writer_does_not_wait_for_the_first(database: Database) -> None:
     with psycopg.connect(database.url) as first, psycopg.connect(database.url) as second:
         second.execute("SET lock_timeout = '1s'")
