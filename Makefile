@@ -7,6 +7,8 @@ PLUGIN_EXTRAS := --extra postgres --extra http --extra files --extra xdist
 NODE_EXAMPLES := examples/node examples/playwright
 # Where PYTHONDONTWRITEBYTECODE is set, each of the example's dozen processes would compile its libraries: 3 s of CPU.
 export UV_COMPILE_BYTECODE := 1
+# The same for our own modules: tests and benchmarks start thousands of processes, as a user's machine has them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## What there is to make

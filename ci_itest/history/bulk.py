@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Select, Table, any_, cast, literal
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import NullType
 
 CHUNK = 900
@@ -41,6 +40,8 @@ def found_among(connection: Connection, query: Select[Any], column: Column[Any],
     if not wanted:
         return found
     if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import ARRAY
+
         # One text is one parameter. A list is as many as it has values, and driver and server look at each by itself,
         # and so does the driver at each of an array: 2,000 cases took them 0.2 s and 0.02 s.
         # Without a type of its own: the server would cast a VARCHAR anew for each row.
