@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ci_itest.containers.block import Block
@@ -22,6 +24,7 @@ LOG_LINES = 20
 
 _LOOK_SECONDS = 0.15  # between two looks at whether a container that does not serve yet still runs
 _PORT_ATTEMPTS = 5
+_TAKEN_PORT = re.compile(r"(\d+(?:\.\d+){3}:\d+)\b.*already (?:allocated|in use)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +66,34 @@ class Launcher:
         """Start the service and wait until it serves.
 
         Raises:
-            ServiceError: It ended before, or did not serve in time, with the last lines of its log.
-            EngineError: The engine does not start it.
+            ServiceError: The engine does not start it; or it ended before, or did not serve in time, with the last
+                lines of its log.
             Cancelled: The gate was closed meanwhile.
         """
         began = time.monotonic()
-        with self.gate.entered():
-            container = self._run(spec, image=image, network=network)
-        ports = self.await_ready(spec, container, deadline=began + spec.ready_seconds)
+        with self._named(spec):
+            with self.gate.entered():
+                container = self._run(spec, image=image, network=network)
+            ports = self.await_ready(spec, container, deadline=began + spec.ready_seconds)
         return Launched(container, ports, time.monotonic() - began)
 
     def resume(self, spec: ServiceSpec, container: str) -> None:
         """Start a container that was stopped and wait until it serves; raises as `launch`."""
-        with self.gate.entered():
-            self.engine.start_container(container)
-        self.await_ready(spec, container, deadline=time.monotonic() + spec.ready_seconds)
+        with self._named(spec):
+            with self.gate.entered():
+                self.engine.start_container(container)
+            self.await_ready(spec, container, deadline=time.monotonic() + spec.ready_seconds)
+
+    @contextmanager
+    def _named(self, spec: ServiceSpec) -> Iterator[None]:
+        """What the engine refuses, with the service it concerns: a ServiceError."""
+        try:
+            yield
+        except EngineError as error:
+            address = _taken_port(error)
+            words = f"Port {address} of this machine is taken by another program." if address else error.message
+            hint = "Run it again: another port is chosen then." if address else error.hint
+            raise ServiceError(self.mask(f"{spec.title} ({spec.image}): {words}"), hint=hint) from error
 
     def _run(self, spec: ServiceSpec, *, image: str, network: str) -> str:
         attempt = 1
@@ -87,7 +103,7 @@ class Launcher:
             except EngineError as error:
                 # A port that we had to choose ourselves may have been taken in between.
                 chose = spec.keeps_port or _names_its_address(spec)
-                if attempt == _PORT_ATTEMPTS or not (chose and _is_taken_port(error)):
+                if attempt == _PORT_ATTEMPTS or not (chose and _taken_port(error)):
                     raise
             attempt += 1
 
@@ -172,5 +188,7 @@ def _names_its_address(spec: ServiceSpec) -> bool:
     return bool(spec.port) and any(ADDRESS in value for value in spec.environment.values())
 
 
-def _is_taken_port(error: EngineError) -> bool:
-    return "already allocated" in error.message or "already in use" in error.message
+def _taken_port(error: EngineError) -> str:
+    """The address that the engine could not publish since somebody has it; "" when it refuses for another reason."""
+    found = _TAKEN_PORT.search(error.message)
+    return found[1] if found else ""

@@ -39,7 +39,12 @@ def runs_in_container(app: AppSettings) -> bool:
 
 
 def check_apps(apps: Mapping[str, AppSettings]) -> None:
-    """Refuse, before anything is started, apps that wait for one another or for none, or are out of reach."""
+    """Refuse, before anything is started, apps that are written so that they cannot come up.
+
+    Raises:
+        SettingsError: One needs an app that there is not, or names one that is out of its reach.
+        AppError: They wait for one another.
+    """
     for name, app in apps.items():
         for key, text in app.environment.items() if runs_in_container(app) else ():
             for other in sorted(names_in(text) & apps.keys()):
@@ -58,7 +63,8 @@ def check_apps(apps: Mapping[str, AppSettings]) -> None:
         TopologicalSorter({name: app.needs for name, app in apps.items()}).prepare()
     except CycleError as error:
         circle = " needs ".join(reversed(error.args[1]))
-        raise SettingsError(f"The apps wait for one another: {circle}.", hint="Take one out of `needs`.") from error
+        # As with services: each of them is well written; it is their start that cannot be.
+        raise AppError(f"The apps wait for one another: {circle}.", hint="Take one of these out of `needs`.") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -320,14 +320,30 @@ def test_a_port_that_stays_taken_is_named_and_nothing_is_left(engine: Engine, mi
         port = int(taken.getsockname()[1])
         launcher = Launcher(engine, block, Gate(), mask=str, choose_port=lambda: port)
 
-        with pytest.raises(ServiceError, match=rf"Cannot start redis:7: .*127\.0\.0\.1:{port}.*in use") as refused:
+        with pytest.raises(ServiceError) as refused:
             launcher.launch(cache, image=image, network=network)
         remains = engine.containers((block.selector,))
         remove_block(block, engine=engine, log_directory=Path(os.devnull), mask=str)
 
-    assert refused.value.exit_code == 3
+    taken_by_another = f"Service cache (redis:7): Port 127.0.0.1:{port} of this machine is taken by another program."
+    assert (refused.value.message, refused.value.exit_code) == (taken_by_another, 3)
     assert remains == ()
     assert held_by(engine, run_name) == []
+
+
+def test_a_port_that_is_taken_while_its_service_pauses_is_told_with_the_service(up: Up) -> None:
+    with up(cache=redis(environment={"ADDRESS": "{address}"})) as services, socket.socket() as taken:
+        port = services.endpoints["cache"].port
+
+        def pause() -> None:
+            with services.paused("cache"):
+                taken.bind(("127.0.0.1", port))
+                taken.listen()
+
+        with pytest.raises(
+            ServiceError, match=rf"^Service cache \(redis:7\): Port 127\.0\.0\.1:{port} of this machine"
+        ):
+            pause()
 
 
 def test_a_chosen_port_that_was_taken_meanwhile_is_chosen_anew(engine: Engine, mirror: str, run_name: str) -> None:

@@ -207,7 +207,7 @@ def refused(root: Path, settings: str, **files: str) -> tuple[int, ShardResult]:
         ('run = "true"\ndirectory = "../web"', StopReason.APP, "App app: its directory ../web is not there."),
         ('build = "../web"', StopReason.APP, "App app cannot be built: there is no Dockerfile in ../web."),
         ('run = "true"\nneeds = ["api"]', StopReason.RUNNER, "App app needs api, which is no app."),
-        ('run = "true"\nneeds = ["app"]', StopReason.RUNNER, "The apps wait for one another: app needs app."),
+        ('run = "true"\nneeds = ["app"]', StopReason.APP, "The apps wait for one another: app needs app."),
         (
             'run = "true"\nenvironment = { A = "{wbe.url}" }\n[app.web]\nrun = "true"',
             StopReason.RUNNER,
