@@ -320,22 +320,22 @@ def image_wishes(config: Config, place: Place, *, snapshots: bool = True, is_sha
     Args:
         is_shared: Whether other shards of the run use the same folders on this machine.
     """
-    from ci_itest.flows.image_cache import ImageWishes, cache_folder
+    from ci_itest.flows.image_cache import ImageWishes, cache_folder, is_lent, snapshot_folder
     from ci_itest.flows.lock import LOCK_FILE, read_lock
 
-    is_lent = in_actions() and os.environ.get("RUNNER_ENVIRONMENT", "github-hosted") == "github-hosted"
+    lent = is_lent(os.environ)
     lock = config.root / LOCK_FILE
     keeps = keeps_images(config)
     return ImageWishes(
         pins=read_lock(config.root).pins,
         lock=lock if lock.exists() else None,
         folder=cache_folder(os.environ, root=config.root) if keeps else None,
-        snapshots=cache_folder(os.environ, root=config.root).with_name("snapshots"),
+        snapshots=snapshot_folder(os.environ, root=config.root),
         budget_bytes=config.settings.images.budget,
-        only_used=is_lent and not is_shared,
+        only_used=lent and not is_shared,
         uses_snapshots=snapshots,
-        keeps_snapshots=keeps and is_default_branch(place) if is_lent else True,
-        first_starts=not is_lent,
+        keeps_snapshots=keeps and is_default_branch(place) if lent else True,
+        first_starts=not lent,
     )
 
 

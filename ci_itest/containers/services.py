@@ -273,7 +273,8 @@ def running(
                 own.release(held.block.selector)
 
 
-def leave_running(
+@contextmanager
+def staying(
     specs: Sequence[ServiceSpec],
     *,
     engine: Engine,
@@ -284,8 +285,8 @@ def leave_running(
     mask: Masker,
     guard: Guard,
     composition: Composition | None = None,
-) -> None:
-    """Start services that stay when this process ends; when one does not get ready, or we die before, none stays.
+) -> Iterator[RunningServices]:
+    """Services that are ready inside the block and stay after it; none does when it ends badly, or we die inside it.
 
     Args:
         block: What finds them again.
@@ -296,9 +297,10 @@ def leave_running(
     held = _Held(block, engine=engine, log_directory=log_directory, report=report, mask=mask)
     guard.cover(block.selector)
     try:
-        held.start(specs, ensure=ensure, composition=composition)
+        yield held.start(specs, ensure=ensure, composition=composition)
     except BaseException:
-        held.remove()
+        if held.remove():
+            guard.release(block.selector)
         raise
     guard.release(block.selector)
 

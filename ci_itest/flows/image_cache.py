@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ci_itest.containers.cache.pruning import Pruned, prune
 from ci_itest.containers.cache.store import BlobStore
 from ci_itest.model.plan import Plan
-from ci_itest.model.settings import Settings, SuiteSettings
+from ci_itest.model.settings import ImageSettings, Settings, SuiteSettings
 
 if TYPE_CHECKING:
     from ci_itest.containers.engine import Engine
@@ -64,6 +64,26 @@ def cache_folder(environment: Mapping[str, str], *, root: Path) -> Path:
     if home := environment.get("HOME"):
         return Path(home) / ".cache" / "ci-itest" / "images"
     return root / ".ci-itest" / "images"
+
+
+def is_lent(environment: Mapping[str, str]) -> bool:
+    """Whether this machine is one of GitHub's own runners, and gone with all its images when the job ends."""
+    is_hosted = environment.get("RUNNER_ENVIRONMENT", "github-hosted") == "github-hosted"
+    return environment.get("GITHUB_ACTIONS") == "true" and is_hosted
+
+
+def snapshot_folder(environment: Mapping[str, str], *, root: Path) -> Path:
+    """Where snapshots are kept that are of use to this machine alone."""
+    return cache_folder(environment, root=root).with_name("snapshots")
+
+
+def wishes_of_a_session(environment: Mapping[str, str], *, root: Path) -> ImageWishes:
+    """What a plain pytest session does about images: no cache, no lock; first starts where the engine lives on."""
+    return ImageWishes(
+        snapshots=snapshot_folder(environment, root=root),
+        budget_bytes=ImageSettings().budget,
+        first_starts=not is_lent(environment),
+    )
 
 
 def supply_for(wishes: ImageWishes, *, engine: Engine, mirror: str, say: Callable[[str], None]) -> Supply:

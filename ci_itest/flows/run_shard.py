@@ -23,13 +23,13 @@ from ci_itest.flows.bundles import with_results, write_shard
 from ci_itest.flows.commands import Log, log_file, prepare
 from ci_itest.flows.fixing import fixes_of_shard, try_fixes
 from ci_itest.flows.handover import handed_over, prepared_copies
-from ci_itest.flows.image_cache import snapshot_supply, supply_for, tidy
 from ci_itest.flows.masked_files import mask_files
 from ci_itest.flows.merge import case_results
 from ci_itest.flows.service_slices import service_logs, service_slices
 from ci_itest.flows.service_tails import service_tails
 from ci_itest.flows.shard_jobs import ShardJob, blank_result, request_of, with_needed_services
 from ci_itest.flows.snapshots import Preparation
+from ci_itest.flows.stock import stocked
 from ci_itest.flows.surroundings import surroundings_of
 from ci_itest.flows.testing import Tested, Watch, run_tests
 from ci_itest.junit.writer import junit_xml
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from ci_itest.containers.compose import ComposeFiles
     from ci_itest.containers.engine import Engine
     from ci_itest.containers.services import RunningServices, ServiceEvent
-    from ci_itest.containers.supply import Supply
 
 RESET_VARIABLE = "CI_ITEST_RESET_SQL"
 """Names, for prepare and tests in any language, the file that installs the reset of a PostgreSQL database."""
@@ -274,17 +273,25 @@ class _Run:
         from ci_itest.containers.owner import Owner
         from ci_itest.containers.presets import service_specs
         from ci_itest.containers.services import running
-        from ci_itest.containers.supply import supplying
 
-        specs = service_specs(self._job.settings.services)
+        specs = service_specs(settings.services)
         with contextlib.ExitStack() as starting:
             with self._phase("services"):
                 engine = self._tools.connect()
                 if words := sweep(engine).words:
                     self._report(Step("note", text=words))
-                supply = starting.enter_context(supplying(self._supply(engine)))
-                starting.callback(tidy, self._job.images, supply)
-                preparing = starting.enter_context(self._preparing(specs, supply, engine))
+                supply, preparing = starting.enter_context(
+                    stocked(
+                        self._job.images,
+                        specs,
+                        steps=settings.prepare,
+                        engine=engine,
+                        mirror=self._job.mirror,
+                        root=self._job.root,
+                        suite=self._job.suite,
+                        say=self._note,
+                    )
+                )
                 composition = self._composition(starting)
 
                 def started_from(specs: Sequence[ServiceSpec]) -> RunningServices:
@@ -317,9 +324,6 @@ class _Run:
                 if has_ended:
                     preparing.keep_first_starts(services)
 
-    def _supply(self, engine: Engine) -> Supply:
-        return supply_for(self._job.images, engine=engine, mirror=self._job.mirror, say=self._note)
-
     def _note(self, words: str) -> None:
         self._report(Step("note", text=words))
 
@@ -341,26 +345,6 @@ class _Run:
         filled = apps.environment()
         self._mask = masker(secrets_of({**self._request.environment, **filled}))
         return {RESET_VARIABLE: str(RESET_SQL), **self._request.environment, **filled}
-
-    @contextlib.contextmanager
-    def _preparing(self, specs: Sequence[ServiceSpec], supply: Supply, engine: Engine) -> Iterator[Preparation]:
-        job = self._job
-        own = snapshot_supply(job.images, supply, engine=engine, mirror=job.mirror)
-        preparation = Preparation(job.settings.prepare, supply=own, engine=engine, say=self._note)
-        try:
-            makes = job.images.keeps_snapshots
-            preparation.look(
-                specs,
-                root=job.root,
-                project=f"{job.root.name}/{job.suite}",
-                makes=makes,
-                first_starts=job.images.first_starts,
-            )
-            yield preparation
-        finally:
-            preparation.close()
-            if own is not supply:
-                tidy(job.images, own)
 
     def _prepare(self, environment: Mapping[str, str], services: RunningServices | None) -> None:
         if not self._job.settings.prepare:

@@ -141,11 +141,6 @@ class Preparation:
                 continue  # of an image that no registry has, say: it starts as it did, and nothing is missing
             self._say(f"{name}: the empty database is kept, so that later runs need not make it ({size / 1e6:.0f} MB)")
 
-    def close(self) -> None:
-        """End what the supply has started."""
-        if self._supply:
-            self._supply.close()
-
     def _look_for_prepared(self, spec: ServiceSpec, *, makes: bool) -> None:
         try:
             one = self._snapshot(spec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,15 +13,17 @@ from ci_itest.containers.block import Block
 from ci_itest.containers.compose import ComposeFiles
 from ci_itest.containers.engine import Engine
 from ci_itest.containers.guard import guarding
-from ci_itest.containers.images import ensure_image
 from ci_itest.containers.kept import KeptService, kept_services, place_of_root, remove_kept
 from ci_itest.containers.presets import service_specs
-from ci_itest.containers.services import ServiceEvent, leave_running
+from ci_itest.containers.services import RunningServices, ServiceEvent, staying
 from ci_itest.errors import UsageError
 from ci_itest.flows.commands import log_file, prepare
 from ci_itest.flows.folders import WORK_FOLDER
+from ci_itest.flows.image_cache import ImageWishes
+from ci_itest.flows.stock import stocked
 from ci_itest.masking import masker, secrets_of
-from ci_itest.model.settings import SuiteSettings
+from ci_itest.model.services import ServiceSpec
+from ci_itest.model.settings import PrepareSettings, SuiteSettings
 from ci_itest.wire import to_json
 
 
@@ -32,6 +34,8 @@ class Standing:
     Attributes:
         environment: What commands start from.
         mirror: Registry that mirrors Docker Hub; "" for Docker Hub itself.
+        images: Where images and snapshots come from. Snapshots of prepared data are used and not made: the services
+            that stay would be those that lie on the disk for it.
     """
 
     suite: str
@@ -39,6 +43,7 @@ class Standing:
     root: Path
     environment: Mapping[str, str] = field(repr=False)
     mirror: str
+    images: ImageWishes
     engine: Engine
 
     @property
@@ -47,8 +52,8 @@ class Standing:
 
     @property
     def digest(self) -> str:
-        """Of all that what runs depends on; the text of Compose files included."""
-        settings = (self.settings.services, self.settings.compose)
+        """Of all that what runs depends on; the lock and the text of Compose files included."""
+        settings = (self.settings.services, self.settings.compose, sorted(self.images.pins.items()))
         files = self.settings.compose.files if self.settings.compose else ()
         texts = [(self.root / name).read_bytes() for name in files if (self.root / name).is_file()]
         return hashlib.sha256(b"\0".join([to_json(settings), *texts])).hexdigest()[:16]
@@ -61,11 +66,14 @@ class Standing:
         return bool(services) and all(one.is_well and one.settings == self.digest for one in services)
 
 
-def bring_up(standing: Standing, *, report: Callable[[ServiceEvent], None], prepares: bool) -> tuple[KeptService, ...]:
+def bring_up(
+    standing: Standing, *, report: Callable[[ServiceEvent], None], say: Callable[[str], None], prepares: bool
+) -> tuple[KeptService, ...]:
     """Start the services and leave them running; what ran before by other settings is removed first.
 
     Args:
-        prepares: Whether to run the `[[prepare]]` steps, too.
+        say: Told in a line what a person should know and no error is.
+        prepares: Whether to run the `[[prepare]]` steps, too, as far as no snapshot has what they make.
 
     Raises:
         UsageError: The suite has no services.
@@ -89,20 +97,37 @@ def bring_up(standing: Standing, *, report: Callable[[ServiceEvent], None], prep
             log=stack.enter_context(log_file(logs / "compose.log", mask=mask)).line,
             held=guard.group,
         )
-        leave_running(
-            specs,
-            engine=standing.engine,
-            block=Block.kept(standing.place, settings=standing.digest),
-            ensure=lambda name, note: ensure_image(name, engine=standing.engine, mirror=standing.mirror, note=note),
-            log_directory=logs,
-            report=report,
-            mask=mask,
-            guard=guard,
-            composition=composition or None,
+        supply, preparation = stack.enter_context(
+            stocked(
+                standing.images,
+                specs,
+                steps=settings.prepare if prepares else (),
+                engine=standing.engine,
+                mirror=standing.mirror,
+                root=standing.root,
+                suite=standing.suite,
+                say=say,
+            )
         )
+
+        def started_from(specs: Sequence[ServiceSpec]) -> RunningServices:
+            return stack.enter_context(
+                staying(
+                    specs,
+                    engine=standing.engine,
+                    block=Block.kept(standing.place, settings=standing.digest),
+                    ensure=supply.ensure,
+                    log_directory=logs,
+                    report=report,
+                    mask=mask,
+                    guard=guard,
+                    composition=composition or None,
+                )
+            )
+
+        preparation.keep_first_starts(preparation.started(specs, started_from))
     services = standing.services()
-    if prepares:
-        _prepare(standing, services, logs)
+    _prepare(standing, preparation.to_run(), services, logs)
     return services
 
 
@@ -120,9 +145,11 @@ def variables(standing: Standing, services: tuple[KeptService, ...]) -> tuple[di
     return filled, left_out
 
 
-def _prepare(standing: Standing, services: tuple[KeptService, ...], logs: Path) -> None:
+def _prepare(
+    standing: Standing, steps: Sequence[tuple[int, PrepareSettings]], services: tuple[KeptService, ...], logs: Path
+) -> None:
     environment = {**standing.environment, **variables(standing, services)[0]}
     mask = masker(secrets_of(environment))
-    for number, step in enumerate(standing.settings.prepare, start=1):
+    for number, step in steps:
         with log_file(logs / f"prepare-{number}.log", mask=mask) as log:
             prepare(step, directory=standing.root, environment=environment, log=log)

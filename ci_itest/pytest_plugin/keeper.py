@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +17,13 @@ from ci_itest.containers.engine import Engine
 from ci_itest.containers.leftovers import sweep
 from ci_itest.containers.owner import Owner
 from ci_itest.containers.presets import service_specs
-from ci_itest.containers.services import ServiceEvent, running
+from ci_itest.containers.services import RunningServices, ServiceEvent, running
 from ci_itest.errors import CiItestError
+from ci_itest.flows.image_cache import wishes_of_a_session
+from ci_itest.flows.stock import stocked
 from ci_itest.masking import masker, secrets_of
 from ci_itest.model.handover import Handover
+from ci_itest.model.services import ServiceSpec
 from ci_itest.pytest_plugin.shared import DOCUMENT, forget, wait_until_unused, write_failure
 from ci_itest.wire import decode_document, write_document
 
@@ -43,16 +48,8 @@ def _hold(folder: Path, request: Handover) -> None:
         write_failure(folder, error, is_engine=True)
         return
     try:
-        print(sweep(engine).words, flush=True)  # noqa: T201 - to keeper.log
-        with running(
-            service_specs(request.settings.services),
-            engine=engine,
-            owner=Owner.of_this_process(run=f"pytest-{request.token}", shard="shared"),
-            mirror=request.mirror,
-            log_directory=folder / "logs",
-            report=_tell,
-            mask=masker(secrets_of(os.environ)),
-        ) as services:
+        _say(sweep(engine).words)
+        with _running(folder, request, engine) as services:
             endpoints = tuple(services.endpoints.values())
             found = replace(request, endpoints=endpoints, containers=dict(services.containers))
             write_document(folder / DOCUMENT, found)
@@ -62,8 +59,48 @@ def _hold(folder: Path, request: Handover) -> None:
         write_failure(folder, error, is_engine=False)
 
 
+@contextmanager
+def _running(folder: Path, request: Handover, engine: Engine) -> Iterator[RunningServices]:
+    """The services; empty databases that had to be made for them are kept at the end, when nobody waits any more."""
+    root, specs = Path(request.root), service_specs(request.settings.services)
+    with ExitStack() as stack:
+        supply, preparation = stack.enter_context(
+            stocked(
+                wishes_of_a_session(os.environ, root=root),
+                specs,
+                steps=(),
+                engine=engine,
+                mirror=request.mirror,
+                root=root,
+                suite="pytest",
+                say=_say,
+            )
+        )
+
+        def started_from(specs: Sequence[ServiceSpec]) -> RunningServices:
+            return stack.enter_context(
+                running(
+                    specs,
+                    engine=engine,
+                    owner=Owner.of_this_process(run=f"pytest-{request.token}", shard="shared"),
+                    ensure=supply.ensure,
+                    log_directory=folder / "logs",
+                    report=_tell,
+                    mask=masker(secrets_of(os.environ)),
+                )
+            )
+
+        services = preparation.started(specs, started_from)
+        yield services
+        preparation.keep_first_starts(services)
+
+
 def _tell(event: ServiceEvent) -> None:
-    print(f"{event.seconds:.2f} {event.service} {event.state} {event.detail}", flush=True)  # noqa: T201 - to keeper.log
+    _say(f"{event.seconds:.2f} {event.service} {event.state} {event.detail}")
+
+
+def _say(words: str) -> None:
+    print(words, flush=True)  # noqa: T201 - to keeper.log
 
 
 def _write_to(path: Path) -> None:

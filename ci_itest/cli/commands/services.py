@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,20 +46,27 @@ def format_option(function: Callable[..., Any]) -> Callable[..., Any]:
 @suite_options
 @format_option
 @click.option("--prepare", "prepares", is_flag=True, help="Run the [[prepare]] steps, too.")
+@click.option("--snapshot/--no-snapshot", "snapshots", default=True, help="Take prepared services from snapshots.")
 def up(
-    root: Path, config_file: Path | None, assignments: tuple[str, ...], suite: str, form: str, prepares: bool
+    root: Path,
+    config_file: Path | None,
+    assignments: tuple[str, ...],
+    suite: str,
+    form: str,
+    prepares: bool,
+    snapshots: bool,
 ) -> None:
     """Start the services and leave them running; prints their addresses and `[environment]`."""
     from ci_itest.flows.standing import bring_up
 
-    standing = _standing(root, config_file, assignments, suite)
+    standing = _standing(root, config_file, assignments, suite, snapshots=snapshots)
     services = standing.services()
     if standing.is_current(services) and not prepares:
         say("The services are up already.")
     else:
         if services:
             say("What was up does not fit the settings any more, or has ended: starting anew.")
-        services = bring_up(standing, report=_told, prepares=prepares)
+        services = bring_up(standing, report=_told, say=say, prepares=prepares)
     _print(standing, services, form)
 
 
@@ -143,7 +151,9 @@ def sweep(dry_run: bool) -> None:
     say(f"{len(found)} would be removed." if found else "Nothing is left to remove.")
 
 
-def _standing(root: Path, config_file: Path | None, assignments: tuple[str, ...], suite: str) -> Standing:
+def _standing(
+    root: Path, config_file: Path | None, assignments: tuple[str, ...], suite: str, *, snapshots: bool = True
+) -> Standing:
     from ci_itest.errors import UsageError
     from ci_itest.flows.standing import Standing
     from ci_itest.model.settings import MAIN_SUITE
@@ -159,6 +169,9 @@ def _standing(root: Path, config_file: Path | None, assignments: tuple[str, ...]
         config.root,
         environment=dict(os.environ),
         mirror=config.settings.images.mirror,
+        images=replace(
+            building.image_wishes(config, building.place_of(config.root), snapshots=snapshots), keeps_snapshots=False
+        ),
         engine=building.connect_engine(),
     )
 

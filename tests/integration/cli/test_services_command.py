@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tomllib
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +60,15 @@ def held_at(engine: Engine, root: Path) -> list[str]:
     return [one.id for one in (*engine.containers(label), *engine.networks(label), *engine.volumes(label))]
 
 
+def image_of(engine: Engine, root: Path, service: str) -> str:
+    (held,) = engine.containers((f"ci-itest.kept={place_of_root(root, 'main')}", f"ci-itest.service={service}"))
+    return str(engine._api.inspect_container(held.id)["Config"]["Image"])
+
+
+def mirror_of(root: Path) -> str:
+    return str(tomllib.loads((root / "ci-itest.toml").read_text())["images"]["mirror"])
+
+
 def test_services_stay_up_until_they_are_taken_down(root: Path, engine: Engine) -> None:
     code, output = ci_itest("services", "up", "--prepare", root=root)
     held = held_at(engine, root)
@@ -85,6 +96,24 @@ def test_services_stay_up_until_they_are_taken_down(root: Path, engine: Engine) 
     assert (code, output) == (0, "Removed 3 services.")
     assert held_at(engine, root) == []
     assert ci_itest("services", "status", root=root)[0] == 3
+
+
+def test_an_empty_database_is_made_once_and_found_by_the_next_start(root: Path, engine: Engine) -> None:
+    name = f"first-{uuid.uuid4().hex[:8]}"  # like no other test's, whose snapshot would be found
+    settings = f'[services.{name}]\nimage = "postgres:15"\nenvironment = {{ TZ = "{name}" }}\n'
+    (root / "ci-itest.toml").write_text(f"{settings}[images]\nmirror = {json.dumps(mirror_of(root))}\n")
+    said, images = [], []
+    for options in ((), (), ("--no-snapshot",)):
+        code, output = ci_itest("services", "up", *options, root=root, XDG_CACHE_HOME=str(root / "home"))
+        assert code == 0, output
+        said.append(f"{name}: the empty database is kept" in output)
+        images.append(image_of(engine, root, name))
+        ci_itest("services", "down", root=root)
+    for kept in {image for image in images if image != "postgres:15"}:
+        engine.remove_image(kept)
+
+    assert said == [True, False, False]
+    assert [image.partition(":")[0] for image in images] == ["postgres", f"ci-itest-snapshot/{name}", "postgres"]
 
 
 def test_what_is_printed_for_a_shell_is_what_the_settings_say(root: Path) -> None:

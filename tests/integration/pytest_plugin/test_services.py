@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,6 +173,26 @@ def test_kept_services_serve_the_next_session_until_they_are_stopped(
 
     assert "1 kept set of services ended" in stopped.output
     assert not is_there(engine, container)
+
+
+@pytest.mark.docker
+def test_the_next_session_starts_from_the_empty_database_that_the_first_one_made(
+    tmp_path: Path, engine: Engine, mirror: str
+) -> None:
+    own = uuid.uuid4().hex  # like no other test's, whose snapshot would be found
+    settings = SETTINGS.replace('"postgres:15"', f'{{ image = "postgres:15", environment = {{ OWN = "{own}" }} }}')
+    root = suite(tmp_path, {"tests/test_a.py": SAYS}, settings=settings)
+    images = []
+    for keeps in (False, True):
+        ran = pytest_in(root, *(["--services-keep"] if keeps else []), CI_ITEST_IMAGES_MIRROR=mirror)
+        (container,) = ran.printed("container")
+        if keeps:
+            images.append(engine._api.inspect_container(container)["Config"]["Image"])
+            pytest_in(root, "--services-stop", CI_ITEST_IMAGES_MIRROR=mirror)
+        gone(engine, container)
+    engine.remove_image(images[0])
+
+    assert images[0].startswith("ci-itest-snapshot/postgres:")
 
 
 @pytest.mark.docker
