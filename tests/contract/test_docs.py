@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,17 @@ import click
 import pytest
 
 from ci_itest.cli.main import group
+from ci_itest.config.declaration import keys_of
 from ci_itest.config.reader import read_config
+from ci_itest.containers.known_images import KNOWN_IMAGES
+from ci_itest.model.settings import (
+    AppSettings,
+    ComposeSettings,
+    ImageSettings,
+    PrepareSettings,
+    ReadySettings,
+    ServiceSettings,
+)
 from tests.helpers.reference import commands_reference, settings_reference
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -61,6 +72,51 @@ def test_what_a_page_links_to_in_the_repository_is_there(page: Path) -> None:
     inside = [link for link in links if "://" not in link]
 
     assert [link for link in inside if not (page.parent / link).exists()] == []
+
+
+EXPLAINED = {
+    ("services.md", "services"): ServiceSettings,
+    ("services.md", "ready"): ReadySettings,
+    ("services.md", "compose"): ComposeSettings,
+    ("services.md", "prepare"): PrepareSettings,
+    ("services.md", "app"): AppSettings,
+    ("images.md", "images"): ImageSettings,
+}
+
+
+def settings_explained() -> list[tuple[str, str, str]]:
+    """Page, table and key."""
+    return [(page, table, key) for (page, table), declared in EXPLAINED.items() for key in keys_of(declared)]
+
+
+def examples_of(page: str) -> dict[str, list[dict[str, object]]]:
+    """The tables that a page shows in its settings, by what they are of."""
+    found: dict[str, list[dict[str, object]]] = {name: [] for _, name in EXPLAINED}
+    for place, text in SETTINGS.items():
+        if place.startswith(f"{page}:"):
+            whole = tomllib.loads(text)
+            found["services"] += [one for one in whole.get("services", {}).values() if isinstance(one, dict)]
+            found["app"] += whole.get("app", {}).values()
+            found["prepare"] += whole.get("prepare", ())
+            found["compose"] += [whole["compose"]] if isinstance(whole.get("compose"), dict) else []
+            found["images"] += [whole["images"]] if "images" in whole else []
+    found["ready"] = [one["ready"] for one in found["services"] if isinstance(one.get("ready"), dict)]
+    return found
+
+
+@pytest.mark.parametrize(("page", "table", "key"), settings_explained())
+def test_a_setting_of_services_and_images_stands_in_an_example_and_in_words(page: str, table: str, key: str) -> None:
+    text = (PROJECT / "docs" / page).read_text()
+
+    assert any(key in example for example in examples_of(page)[table])
+    assert f"`{key}`" in _BLOCK.sub("", text) or re.search(rf"^\[?.*\b{key} = .*# ", text, re.MULTILINE)
+
+
+def test_the_page_of_services_names_every_known_image() -> None:
+    text = (PROJECT / "docs" / "services.md").read_text()
+    words = re.findall(r"\w+", text.partition("\nKnown are ")[2].partition(". ")[0])
+
+    assert sorted(set(words) - {"and"}) == sorted(image.name for image in KNOWN_IMAGES)
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
