@@ -9,6 +9,8 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
+_GROWTH = 0.02  # of what was waited so far: who comes after a second is noticed 20 ms late at most
+
 
 class DeadlinePassed(Exception):  # noqa: N818 - a statement, not an error a user meets
     """The condition did not hold in time.
@@ -29,6 +31,7 @@ def wait_until(
     *,
     within_seconds: float,
     every_seconds: float = 0.03,
+    slowest_seconds: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> float:
@@ -37,16 +40,22 @@ def wait_until(
     Args:
         check: Says "" when the condition holds, else what it saw instead. An exception of its ends the waiting.
         within_seconds: The deadline; the check is made at least once.
+        every_seconds: The pause between two checks.
+        slowest_seconds: What the pause may grow to: with what was waited so far, which it stays a small part of, and to
+            what the last check took, so that asking never takes more than half of a processor. 0: it stays as it is.
 
     Raises:
         DeadlinePassed: The condition did not hold in time.
     """
-    start = clock()
+    start = asked_at = clock()
     while last_seen := check():
-        waited = clock() - start
+        now = clock()
+        waited = now - start
         if waited >= within_seconds:
             raise DeadlinePassed(last_seen, seconds=waited)
-        pause(min(every_seconds, within_seconds - waited))
+        wanted = max(every_seconds, min(slowest_seconds, max(waited * _GROWTH, now - asked_at)))
+        pause(min(wanted, within_seconds - waited))
+        asked_at = clock()
     return clock() - start
 
 

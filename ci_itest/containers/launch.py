@@ -16,13 +16,18 @@ from ci_itest.containers.known_images import ADDRESS
 from ci_itest.containers.readiness import check_words, probe_for
 from ci_itest.errors import EngineError, ServiceError
 from ci_itest.masking import Masker
-from ci_itest.model.services import ServiceSpec
+from ci_itest.model.services import ReadyCheck, ServiceSpec
 from ci_itest.waiting import DeadlinePassed, wait_until
 
 LOG_LINES = 20
 """Last lines of a service's log that an error shows."""
 
-_LOOK_SECONDS = 0.15  # between two looks at whether a container that does not serve yet still runs
+_ASK_SECONDS, _SLOWEST_ASK_SECONDS = 0.02, 0.05
+_SLOWEST_COMMAND_SECONDS = 0.15
+"""Commands, logs and health are asked of the engine, which starts a process for each command: up to 0.1 s of processor
+time, taken from the very server that is to get ready."""
+_ASKED_OF_THE_ENGINE = ("command", "log", "healthcheck")
+_LOOK_SECONDS = 0.25  # between two looks at whether a container that does not serve yet still runs
 _PORT_ATTEMPTS = 5
 _TAKEN_PORT = re.compile(r"(\d+(?:\.\d+){3}:\d+)\b.*already (?:allocated|in use)")
 
@@ -151,7 +156,12 @@ class Launcher:
             return seen
 
         try:
-            wait_until(check, within_seconds=deadline - time.monotonic())
+            wait_until(
+                check,
+                within_seconds=deadline - time.monotonic(),
+                every_seconds=_ASK_SECONDS,
+                slowest_seconds=_slowest_ask_seconds(spec.ready),
+            )
         except DeadlinePassed as passed:
             what = f"was not ready within {spec.ready_seconds:g} s"
             raise self.failure(spec, container, what, last_seen=passed.last_seen) from passed
@@ -176,6 +186,10 @@ class Launcher:
                 f"  its last log lines:\n{log}"
             )
         )
+
+
+def _slowest_ask_seconds(check: ReadyCheck) -> float:
+    return _SLOWEST_COMMAND_SECONDS if check.kind in _ASKED_OF_THE_ENGINE else _SLOWEST_ASK_SECONDS
 
 
 def exit_words(state: ContainerState) -> str:

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -89,9 +90,9 @@ def settings_explained() -> list[tuple[str, str, str]]:
     return [(page, table, key) for (page, table), declared in EXPLAINED.items() for key in keys_of(declared)]
 
 
-def examples_of(page: str) -> dict[str, list[dict[str, object]]]:
+def examples_of(page: str) -> dict[str, list[dict[str, Any]]]:
     """The tables that a page shows in its settings, by what they are of."""
-    found: dict[str, list[dict[str, object]]] = {name: [] for _, name in EXPLAINED}
+    found: dict[str, list[dict[str, Any]]] = {name: [] for _, name in EXPLAINED}
     for place, text in SETTINGS.items():
         if place.startswith(f"{page}:"):
             whole = tomllib.loads(text)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -37,6 +38,33 @@ def test_a_deadline_says_what_was_last_seen() -> None:
         wait_until(lambda: "starting up", within_seconds=2, every_seconds=0.5, clock=clock, pause=clock.pause)
 
     assert passed.value.seconds == 2.0
+
+
+def test_pauses_grow_with_what_was_waited_up_to_the_slowest() -> None:
+    clock, asked_at = Clock(), []
+
+    def check() -> str:
+        asked_at.append(clock())
+        return "" if clock() > 5 else "not yet"
+
+    wait_until(check, within_seconds=9, every_seconds=0.02, slowest_seconds=0.05, clock=clock, pause=clock.pause)
+
+    pauses = [round(later - earlier, 6) for earlier, later in pairwise(asked_at)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (0.02, 0.05)
+
+
+def test_a_check_that_takes_long_is_made_less_often() -> None:
+    clock, asked_at = Clock(), []
+
+    def check() -> str:
+        asked_at.append(clock())
+        clock.pause(0.1)  # what it takes
+        return "" if len(asked_at) == 3 else "not yet"
+
+    wait_until(check, within_seconds=9, every_seconds=0.02, slowest_seconds=0.15, clock=clock, pause=clock.pause)
+
+    assert [round(later - earlier, 3) for earlier, later in pairwise(asked_at)] == [0.2, 0.2]
 
 
 def test_the_check_is_made_even_when_there_is_no_time() -> None:
