@@ -41,6 +41,7 @@ tests = ["tests/integration/test_cart.py", "tests/integration/test_checkout.py"]
 markers = "integration"
 shards = 2
 workers = 1
+arguments = ["-p", "no:xdist"]
 retries = 1
 case_timeout = "30s"
 [services]
@@ -49,6 +50,9 @@ redis = "redis:7"
 [environment]
 DATABASE_URL = "{postgres.url}"
 REDIS_URL = "{redis.url}"
+[[prepare]]
+run = "alembic upgrade head"
+inputs = ["migrations/**"]
 [tokens]
 secret = "for-development-only-replace-me-in-production"
 issuer = "shop"
@@ -257,7 +261,7 @@ def _rows(judged: Sequence[Judged], *, wanted: int) -> list[Row]:
 
 
 def _copy_of_the_example(folder: Path) -> None:
-    """The example in a repository of its own, with settings of two files and neither migrations nor app."""
+    """The example in a repository of its own, with settings of two files and no app."""
     copy = folder / "shop"
     shutil.copytree(SHOP, copy, ignore=shutil.ignore_patterns(".venv", ".ci-itest", "__pycache__"))
     settings = SETTINGS.replace("PYTHON", str(SHOP / ".venv" / "bin" / "python"))

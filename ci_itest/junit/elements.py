@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from junitparser import Attr, Error, Failure, FloatAttr, Skipped, SystemOut
 from junitparser.xunit2 import FlakyError, FlakyFailure, JUnitXml, RerunError, RerunFailure, TestCase, TestSuite
-
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    Interim: TypeAlias = "FlakyFailure | FlakyError | RerunFailure | RerunError"
 
 __all__ = [
     "CaseElement",

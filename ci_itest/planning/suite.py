@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -12,8 +12,6 @@ from ci_itest.planning.work import FileWork
 
 UNKNOWN_CASE_SECONDS = 1.0
 """A case's time when nothing at all is known of the suite; only ratios matter then."""
-
-KeyOf = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)

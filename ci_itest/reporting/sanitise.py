@@ -11,7 +11,6 @@ import shlex
 from urllib.parse import quote
 
 NAME_LIMIT = 200
-MESSAGE_LIMIT = 300
 BLOCK_LIMIT = 3_000
 COMMAND_LIMIT = 1_000
 NEWLINE_SIGN = "⏎"

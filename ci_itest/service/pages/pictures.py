@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite, log, log1p
 
-WIDTH = 1000
 NOTHING = "h0"
 """Kind of a day on which nothing failed."""
 
