@@ -22,6 +22,9 @@ def peak_megabytes() -> float:
 
 def main(arguments: list[str]) -> None:
     """`OUT FORMATS FILES…`, formats with commas."""
+    from ci_itest.cli.garbage import collect_seldom
+
+    collect_seldom()
     from ci_itest.flows.merge_reports import find_reports, merge_reports
     from ci_itest.flows.publish import ReportFormat
     from ci_itest.flows.publish_reports import publish_reports

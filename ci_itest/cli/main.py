@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ci_itest import __version__
+from ci_itest.cli.garbage import collect_seldom
 from ci_itest.errors import CiItestError, ExitCode
 
 COMMANDS = {
@@ -112,6 +113,7 @@ def _versions() -> str:
 def main() -> None:
     """Entry point: never returns, ends the process with one of `ExitCode`."""
     _stop_on_first_signal()
+    collect_seldom()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -6,17 +6,16 @@ import gc
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, repeat
 from pathlib import Path
-from typing import cast
 
 from ci_itest.junit.kinds import COMPANIONS
 from ci_itest.junit.reader import read_report
 from ci_itest.junit.texts import TEXT_LIMIT
 from ci_itest.junit.values import ElementCounts, FileState, ReportAttempt, ReportCase, ReportFile, ReportSuite
-from ci_itest.model.cases import Attempt, CaseId, CaseResult, Verdict
+from ci_itest.model.cases import Attempt, CaseId, CaseResult
 from ci_itest.model.run import Finding, FindingKind, Run, RunFacts
 from ci_itest.model.settings import MAIN_SUITE
 from ci_itest.model.table import CaseGroup, CaseTable
@@ -72,7 +71,7 @@ class MergedReports:
     @property
     def labels(self) -> dict[tuple[str, int], str]:
         """What files are called, by suite and number."""
-        suites = {group.suite for group in self.cases.groups} or {MAIN_SUITE}
+        suites = list(dict.fromkeys(group.suite for group in self.cases.groups)) or [MAIN_SUITE]
         return {
             (suite, number): report.label for number, report in enumerate(self.reports, start=1) for suite in suites
         }
@@ -243,38 +242,38 @@ class _Merge:
     def _add_cases(self, file: ReportFile, *, number: int) -> None:
         table, first, cases = self._table, len(self._table), file.cases
         groups = self._groups(file)
-        names = [case.name or "(no name)" for case in cases]
+        names = [name or "(no name)" for name in cases.columns.names]
         tells_apart = _Namesakes(file)
         if len(set(names)) < len(names):
             for place, case in enumerate(cases):
                 groups[place], names[place] = tells_apart.apart(case, groups[place], names[place], table)
-        verdicts = [Verdict.PASSED] * len(cases)
-        for place, case in enumerate(cases):
+        table.extend(groups, names, number, cases.columns.seconds)
+        for place, case in cases.known.items():
             if case.attempts or case.note:
-                verdicts[place] = case.verdict
-                result = _case_result(table.groups[groups[place]].case(names[place]), case, number)
+                result = _case_result(table.case(first + place), case, number)
                 self._text_left -= sum(len(one.details) + len(one.output) for one in case.attempts)
-                table.results[first + place] = result
-        table.extend(groups, names, verdicts, number, [case.seconds for case in cases])
+                table.judge(first + place, result)
 
     def _groups(self, file: ReportFile) -> list[int]:
         """The group of each case of a file."""
-        group_of, cases, suites = self._group_of, file.cases, file.suites
+        group_of, columns, suites = self._group_of, file.cases.columns, file.suites
         # Nearly every case has a class, and that class has been seen: one look-up, without a call. What has no class is
         # known by other keys, so that it is not found here.
-        groups = list(map(group_of.get, [(case.classname, case.file) for case in cases]))
-        if None not in groups:
-            return cast("list[int]", groups)
+        with suppress(KeyError):
+            return list(map(group_of.__getitem__, zip(columns.classnames, columns.files, strict=True)))
         found: list[int] = []
-        for case in cases:
-            key: GroupKey = (case.classname, case.file)
-            if not case.classname:
-                key = (case.file, suites[case.suite].path if case.suite >= 0 else ())
+        for place, key in enumerate(map(self._key, columns.suites, columns.classnames, columns.files, repeat(suites))):
             group = group_of.get(key)
             if group is None:
-                group = group_of[key] = self._table.group(_group(case, suites))
+                group = group_of[key] = self._table.group(_group(file.cases[place], suites))
             found.append(group)
         return found
+
+    @staticmethod
+    def _key(suite: int, classname: str, file: str, suites: Sequence[ReportSuite]) -> GroupKey:
+        if classname:
+            return (classname, file)
+        return (file, suites[suite].path if suite >= 0 else ())
 
     def _separate_legs(self) -> None:
         """Cases that stand in several files: every file that shares one gets a suite of its own."""
@@ -354,11 +353,11 @@ def _shared_files(table: CaseTable, rows: Sequence[range]) -> set[int]:
     """Places of the files that hold a case which another file holds too."""
     if len(rows) < 2:
         return set()
-    # Sorted numbers instead of a set of a million ids: a third of the memory.
+    # Numbers instead of a set of a million ids: a third of the memory.
+    if len(set(map(hash, zip(table.group_of, table.names, strict=True)))) == len(table):
+        return set()
     marks = sorted(map(hash, zip(table.group_of, table.names, strict=True)))
     doubled = {one for one, other in pairwise(marks) if one == other}
-    if not doubled:
-        return set()
     files: dict[tuple[int, str], set[int]] = defaultdict(set)
     for number, places in enumerate(rows):
         for place in places:

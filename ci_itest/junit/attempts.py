@@ -8,11 +8,11 @@ failure stands: a test run must not turn green because two tests are called the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ci_itest.junit.collect import GRADLE, PYTEST, RawCase, RawResult, RawSuite
-from ci_itest.junit.values import ReportAttempt, ReportCase
+from ci_itest.junit.values import CaseColumns, ReportAttempt, ReportCase, ReportCases
 from ci_itest.model.cases import Outcome, Verdict
 
 SUITE_CASE = "<suite>"
@@ -32,26 +32,32 @@ _AFTER = ("rerunfailure", "rerunerror")
 _SKIPS = ("skipped", "ignored")
 
 
-def cases_of(raw: Sequence[RawCase], suites: Sequence[RawSuite], odd: Iterable[RawCase]) -> Iterable[ReportCase]:
+def cases_of(columns: CaseColumns, opened: Mapping[int, RawCase], suites: Sequence[RawSuite]) -> ReportCases:
     """The tests, in the order in which they first stand in the document.
 
     Args:
-        odd: All of the cases that are more than a plain pass, each at least once.
+        opened: By place, all of the cases that are more than a plain pass.
     """
-    if len({case.name for case in raw}) == len(raw):
-        for case in odd:
-            _case(case)
-        return raw
+    if not _has_namesakes(columns):
+        return ReportCases(columns, {place: _case(raw) for place, raw in opened.items()})
     groups: Groups = {}
-    for case in raw:
-        groups.setdefault((case.suite, case.classname, case.name, case.file), []).append(case)
-    if len(groups) == len(raw):
-        for case in odd:
-            _case(case)
-        return raw
+    for place in range(len(columns)):
+        raw = opened.get(place) or RawCase(*columns.row(place))
+        groups.setdefault((raw.suite, raw.classname, raw.name, raw.file), []).append(raw)
     hidden = _hidden_reruns(groups, suites)
     twice_passed = {key[0] for key, cases in groups.items() if len(cases) > 1 and not any(map(_is_bad, cases))}
-    return _grouped(groups, suites, hidden, twice_passed)
+    found = ReportCases()
+    for case in _grouped(groups, suites, hidden, twice_passed):
+        found.append(case)
+    return found
+
+
+def _has_namesakes(columns: CaseColumns) -> bool:
+    """Whether two elements have the same suite, class, name and file."""
+    if len(set(columns.names)) == len(columns):
+        return False
+    keys = zip(columns.suites, columns.classnames, columns.names, columns.files, strict=True)
+    return len(set(keys)) < len(columns)
 
 
 def _grouped(

@@ -8,13 +8,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import islice, repeat
 from operator import itemgetter
 
 from ci_itest.junit.numbers import count, seconds
 from ci_itest.junit.plain import PlainRun
 from ci_itest.junit.texts import TEXT_LIMIT, BoundedText
-from ci_itest.junit.values import ElementCounts, ReportCase, ReportSuite
+from ci_itest.junit.values import CaseColumns, ElementCounts, ReportCase, ReportSuite
 from ci_itest.model.cases import Outcome
 
 MAX_DEPTH = 512
@@ -113,12 +112,17 @@ class TooManyCasesError(Exception):
 
 
 class Collector:
-    """Takes the events of one or several documents; `finish` closes what a broken one left open."""
+    """Takes the events of one or several documents; `finish` closes what a broken one left open.
+
+    Attributes:
+        cases: All of them.
+        opened: By place, in order, those in which something stood, or which say more than a plain case.
+    """
 
     def __init__(self, *, text_limit: int = TEXT_LIMIT, max_cases: int = MAX_CASES) -> None:
         self.suites: list[RawSuite] = []
-        self.cases: list[RawCase] = []
-        self.odd: list[RawCase] = []
+        self.cases = CaseColumns()
+        self.opened: dict[int, RawCase] = {}
         self.roots: list[str] = []
         self.root_name = ""
         self.started_at = ""
@@ -153,7 +157,7 @@ class Collector:
     @property
     def has_report(self) -> bool:
         """Whether there was anything of JUnit, an empty report included."""
-        return bool(self.cases or self.suites) or "testsuites" in self.roots
+        return bool(len(self.cases) or self.suites) or "testsuites" in self.roots
 
     @property
     def is_open(self) -> bool:
@@ -185,7 +189,7 @@ class Collector:
         if bad > 0 and not self.bad_elements and not self._counts["retry"] and not self._counts["worded"]:
             return f"its counts say {bad:,} failed, and no test case in it did"
         tests = sum(max(raw.declared_tests, 0) for raw in top)
-        if tests > 0 and not self.cases and not self._counts["suite"]:
+        if tests > 0 and not len(self.cases) and not self._counts["suite"]:
             return f"its counts say {tests:,} tests, and it holds none"
         return ""
 
@@ -220,12 +224,18 @@ class Collector:
     def add_plain(self, run: PlainRun) -> None:
         """Cases that simply passed, as if each had started and ended; only where `takes_plain`."""
         room = self.max_cases - len(self.cases)
-        classnames, names, files, lines, seconds = run.columns
-        places = (files, map(int, lines)) if files else (repeat(""), repeat(0))
-        made = map(RawCase, repeat(self._suite), classnames, names, *places, map(float, seconds))
-        self.cases += islice(made, room)
+        is_too_long = len(run) > room
+        columns = tuple(column[:room] for column in run.columns) if is_too_long else run.columns
+        classnames, names, files, lines, seconds = columns
+        cases, count = self.cases, len(names)
+        cases.suites += [self._suite] * count
+        cases.classnames += classnames
+        cases.names += names
+        cases.files += files or [""] * count
+        cases.lines += lines or [""] * count
+        cases.seconds += map(float, seconds)
         self._is_plain = False
-        if len(run) > room:
+        if is_too_long:
             raise TooManyCasesError
 
     def end(self, tag: str) -> None:
@@ -258,7 +268,6 @@ class Collector:
         """Close what is open; a case that was open is marked, since nobody knows how it ended."""
         if self._case is not None:
             self._case.is_cut = True
-            self.odd.append(self._case)
             self.is_cut = True
             self._end_case()
         while self._stack:
@@ -338,7 +347,7 @@ class Collector:
         try:
             if count == 3:
                 classname, name, taken = _WITHOUT_PLACE(attributes)
-                file, line = "", 0
+                file, text, line = "", "", 0
             elif count == 5:
                 classname, name, taken, file, text = _WITH_PLACE(attributes)
                 line = int(text)
@@ -352,8 +361,8 @@ class Collector:
         if not (0.0 <= number < 1e8 and 0 <= line < 1_000_000_000) or len(name) + len(classname) + len(file) > MAX_NAME:
             self._start_any_case(attributes)
             return
-        self._case = case = RawCase(self._suite, classname, name, file, line, number)
-        self.cases.append(case)
+        self._case = RawCase(self._suite, classname, name, file, line, number)
+        self.cases.add(self._suite, classname, name, file, text, number)
         self._is_plain = True
 
     def _start_any_case(self, attributes: dict[str, str]) -> None:
@@ -371,14 +380,16 @@ class Collector:
             case.seconds = seconds(attributes["duration"])
         if "status" in attributes or "result" in attributes or "success" in attributes:
             case.status = _status(attributes)
-            if case.status:
-                self.odd.append(case)
         self._case = case
-        self.cases.append(case)
+        self.cases.add(case.suite, case.classname, case.name, case.file, str(case.line or ""), case.seconds)
 
     def _end_case(self) -> None:
         case = self._case
         self._case = None
+        if case is not None:
+            self.opened[len(self.cases) - 1] = case
+            # It may be known only from what stands in the case.
+            self.cases.files[-1] = case.file
         if case is None or case.results is None:
             if case is not None and case.status == "failed":
                 self._counts["worded"] += 1
@@ -405,7 +416,6 @@ class Collector:
         elif name == "testcase":
             # No producer nests cases; a file that never closed one is read as if it had.
             case.is_cut = True
-            self.odd.append(case)
             self._end_case()
             self._start_case(attributes)
 
@@ -415,7 +425,6 @@ class Collector:
         self._result = self._new_result(name, outcome, attributes)
         if case.results is None:
             case.results = []
-            self.odd.append(case)
         case.results.append(self._result)
 
     def _new_result(self, kind: str, outcome: Outcome, attributes: dict[str, str]) -> RawResult:

@@ -346,14 +346,19 @@ def _report_file(
     if collector.deepest > MAX_DEPTH:
         remarks.append(f"Suites are nested {collector.deepest:,} deep; the names of {MAX_DEPTH} were kept.")
     remarks += collector.count_remarks()
+    counts, problem = collector.counts, problem or collector.contradiction()
+    cases = cases_of(collector.cases, collector.opened, collector.suites)
+    # No elements of the file, and so not among what was counted.
+    for case in suite_cases(collector.suites):
+        cases.append(case)
     return ReportFile(
         path,
         state,
-        problem=problem or collector.contradiction(),
+        problem=problem,
         remarks=tuple(remarks),
-        counts=collector.counts,
+        counts=counts,
         suites=tuple(raw.suite for raw in collector.suites),
-        cases=(*cases_of(collector.cases, collector.suites, collector.odd), *suite_cases(collector.suites)),
+        cases=cases,
         started_at=collector.started_at,
         root=collector.roots[0] if collector.roots else "",
         digest=digest,

@@ -23,7 +23,11 @@ class Outcome(StrEnum):
 
     @property
     def is_bad(self) -> bool:
-        return self in (Outcome.FAILED, Outcome.ERROR)
+        return self in _BAD
+
+
+# Looked up once: a member of an enumeration is a call of Python code up to 3.11.
+_BAD = (Outcome.FAILED, Outcome.ERROR)
 
 
 class Verdict(StrEnum):

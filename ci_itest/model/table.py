@@ -87,16 +87,20 @@ class CaseTable:
         self,
         groups: list[int],
         names: list[str],
-        verdicts: Iterable[Verdict],
         shard: int,
         seconds: list[float],
     ) -> None:
-        """Many cases of one shard; the results of those that did not pass at once are put into `results` apart."""
+        """Many cases of one shard as if all of them had passed; `judge` says of which that is not true."""
         self.group_of.extend(groups)
         self.names += names
-        self._verdicts.extend(map(_PLACES.__getitem__, verdicts))
+        self._verdicts.extend(bytes([_PLACES[Verdict.PASSED]]) * len(names))
         self.shards.extend(array("I", [shard]) * len(names))
         self.seconds.extend(seconds)
+
+    def judge(self, place: int, result: CaseResult) -> None:
+        """Give a row its whole result; of several rows the earlier first."""
+        self.results[place] = result
+        self._verdicts[place] = _PLACES[result.verdict]
 
     def __len__(self) -> int:
         return len(self.names)

@@ -10,10 +10,11 @@ from ci_itest.model.cases import CaseResult
 
 _KEY_CHARACTERS = 400
 _CHANGING = re.compile(
-    r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"  # uuid
-    r"|\b0[xX][0-9a-fA-F]+\b|\b\d{1,3}(?:\.\d{1,3}){3}\b(?::\d+)?"  # address
-    r"|\b(?=[0-9a-fA-F]*\d)(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{7,}\b"  # hash
-    r"|\d+(?:[.,]\d+)*"  # number
+    r"\b(?:"
+    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"  # uuid
+    r"|0[xX][0-9a-fA-F]+\b|\d{1,3}(?:\.\d{1,3}){3}\b(?::\d+)?"  # address
+    r"|(?=[0-9a-fA-F]*\d)(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{7,}\b"  # hash
+    r")|\d+(?:[.,]\d+)*"  # number
 )
 _EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|Failure|Failed|Warning)\b:?")
 _WORD = re.compile(r"[^\W\d_]{3,}")

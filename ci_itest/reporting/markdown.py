@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ci_itest.model.run import Conclusion, ShardResult, ShardState, StopReason
-from ci_itest.reporting.sanitise import marker_word
+from ci_itest.reporting.sanitise import block, marker_word, one_line
 from ci_itest.reporting.shards import services_of
 from ci_itest.reporting.templates import render_markdown
 from ci_itest.reporting.view import ReportView
@@ -102,6 +102,8 @@ def comment(view: ReportView, *, key: str, overrides: Mapping[str, str] | None =
     """
     marker = comment_marker(key)
     for room in _STEPS:
+        if not overrides and room is not _STEPS[-1] and _least_length(view, room) > COMMENT_CHARACTERS:
+            continue
         text = _render("comment.md.j2", view, marker=marker, room=room, overrides=overrides)
         if not text.startswith(marker):
             # A user's template may leave it out, and then no later run would find the comment.
@@ -110,6 +112,13 @@ def comment(view: ReportView, *, key: str, overrides: Mapping[str, str] | None =
         if _utf16_length(text) <= COMMENT_CHARACTERS:
             return text
     return _cut_at_line(text, COMMENT_CHARACTERS)
+
+
+def _least_length(view: ReportView, room: Room) -> int:
+    """Characters that names and excerpts alone take, so that what cannot fit is not rendered to be thrown away."""
+    causes = view.causes[: room.causes]
+    names = sum(len(one_line(case.name)) for cause in causes for case in cause.cases[: room.rows])
+    return names + sum(len(block(cause.first.excerpt)) for cause in causes[: room.excerpts])
 
 
 def comment_marker(key: str) -> str:

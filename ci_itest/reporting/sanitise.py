@@ -28,6 +28,7 @@ _UNSEEN = re.compile(
     "\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _NEWLINES = re.compile(r"\r\n|[\r\n\x0b\x0c\x85\u2028\u2029]")
+_PLAIN = bytes([*b"\t\n", *range(0x20, 0x7F)])
 _BACKTICKS = re.compile("`+")
 _MARKDOWN_PUNCTUATION = re.compile(r"([\\`*_\[\]<>|~$])")
 _STARTS_A_BLOCK = re.compile(r"^(\d{1,9}(?=[.)](?:\s|$))|(?=[-+=]))(.)")
@@ -82,7 +83,7 @@ def block(text: str, limit: int = BLOCK_LIMIT) -> str:
 
 def _is_plain(text: str) -> bool:
     """Whether it is ASCII with no sign but what shows, tabs and newlines: most text, and told without a search."""
-    return text.isascii() and text.replace("\n", "").replace("\t", "").isprintable()
+    return text.isascii() and not text.encode().translate(None, _PLAIN)
 
 
 def _without_middle(text: str, limit: int) -> str:

@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
 def cases(folder: Path, text: str) -> tuple[ReportCase, ...]:
     path = folder / "junit.xml"
     path.write_text(text, encoding="utf-8")
-    return read_report(path).cases
+    return tuple(read_report(path).cases)
 
 
 def verdicts(folder: Path, text: str) -> list[Verdict]:

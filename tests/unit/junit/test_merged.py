@@ -129,7 +129,7 @@ def test_the_merged_file_is_one_that_the_reader_reads(tmp_path: Path) -> None:
     assert both.counts.retries == one.counts.retries
     assert both.counts.suite_problems == one.counts.suite_problems
     assert sorted(map(str, (c.verdict for c in both.cases))) == sorted(
-        map(str, (c.verdict for c in one.cases + two.cases))
+        map(str, (c.verdict for c in (*one.cases, *two.cases)))
     )
 
 

@@ -66,11 +66,12 @@ def test_cases_can_be_given_a_suite_of_their_own() -> None:
 def test_many_rows_of_one_shard_go_in_at_once() -> None:
     table = CaseTable()
     group = table.group(CaseGroup("main", "a.py"))
-    table.results[1] = CaseResult(
+    bad = CaseResult(
         case_id("b", file="a.py"), (Attempt(case_id("b", file="a.py"), Outcome.FAILED),), Verdict.FAILED, shard=3
     )
 
-    table.extend([group, group], ["a", "b"], [Verdict.PASSED, Verdict.FAILED], 3, [0.5, 0.25])
+    table.extend([group, group], ["a", "b"], 3, [0.5, 0.25])
+    table.judge(1, bad)
 
     assert [(one.case.name, one.verdict, one.shard, one.seconds) for one in table] == [
         ("a", Verdict.PASSED, 3, 0.5),
