@@ -29,7 +29,7 @@ _STOPPED = {
     StopReason.SERVICES: "could not start its services",
     StopReason.PREPARE: "could not prepare its services",
     StopReason.APP: "could not start the app",
-    StopReason.RUNNER: "could not run its tests",
+    StopReason.RUNNER: "could not run all its tests",
 }
 
 

@@ -29,10 +29,12 @@ class Reported:
 
     Attributes:
         problems: Why the results cannot be called complete, one sentence each.
+        deaths: Of processes that died while the others went on, one sentence each.
     """
 
     events: tuple[Event, ...]
     problems: tuple[str, ...] = ()
+    deaths: tuple[str, ...] = ()
 
 
 def stamps(patterns: Iterable[str]) -> dict[Path, tuple[int, int]]:
@@ -58,7 +60,7 @@ def reported(patterns: tuple[str, ...], before: Stamps, runner: Runner, request:
     problems = [f"The report {file.path.name} is not whole: {file.problem}." for file in files if file.problem]
     collecting = _Collecting(runner, request, at)
     events = tuple(event for file in files for event in collecting.events(file))
-    return Reported(events, (*problems, *collecting.problems()))
+    return Reported(events, (*problems, *collecting.problems()), tuple(collecting.deaths()))
 
 
 class _Collecting:
@@ -72,6 +74,7 @@ class _Collecting:
         self._only = frozenset(request.only)
         self._foreign: list[str] = []
         self._seen: Counter[str] = Counter()
+        self._cut_short: dict[str, list[str]] = {}
 
     def events(self, file: ReportFile) -> Iterator[Event]:
         for case in file.cases:
@@ -92,7 +95,14 @@ class _Collecting:
         yield {"event": "collected", "ids": [node_id], "files": [file]}
         for number, attempt in enumerate(_attempts(case), start=1):
             yield {"event": "start", "id": node_id, "number": number, "at": self._at}
-            yield {"event": "end", "id": node_id, "number": number, "at": self._at, **_fields(case, attempt)}
+            fields = _fields(case, attempt)
+            if attempt.outcome.is_bad and self._was_cut_short(case, attempt):
+                self._cut_short.setdefault(file, []).append(name)
+                fields["message"] = _words_of_death(fields["message"])
+            yield {"event": "end", "id": node_id, "number": number, "at": self._at, **fields}
+
+    def _was_cut_short(self, case: ReportCase, attempt: ReportAttempt) -> bool:
+        return self._runner.was_cut_short(case.name, message=attempt.message, details=attempt.details)
 
     def problems(self) -> Iterator[str]:
         """A case of no file of ours: it cannot be planned, nor told from one that another shard ran."""
@@ -103,6 +113,17 @@ class _Collecting:
                 f"{count} reported case{'' if count == 1 else 's'} cannot be told to be of a file of this shard "
                 f"({shown}{' …' if count > _SHOWN else ''})."
             )
+
+    def deaths(self) -> Iterator[str]:
+        """Files whose process died, and what it was running."""
+        for file, names in self._cut_short.items():
+            shown = ", ".join(name[:200] for name in dict.fromkeys(names))
+            yield f"The process of {file} died while it ran {shown}; what was still to come in {file} did not run."
+
+
+def _words_of_death(message: str) -> str:
+    """What to say of a case whose process died: the runner's own words where it has some, not what it printed last."""
+    return message if message.startswith(("Its process", "panic: ")) else "Its process died while it ran."
 
 
 def _message(case: ReportCase, attempt: ReportAttempt) -> str:

@@ -83,6 +83,7 @@ class _Testing:
         self._limit = request.settings.shard_timeout
         self._end = time.monotonic() + self._limit if self._limit else None
         self._journal = _Journal(request.results, request.environment)
+        self._deaths: list[str] = []
 
     def all_launches(self, request: ShardRequest) -> Tested:
         if self._runner.keeps_journal:
@@ -94,7 +95,14 @@ class _Testing:
             if not failed or tested.stop_reason is not StopReason.NONE:
                 break
             tested = self._launched(replace(request, only=failed))
-        return tested
+        return self._with_deaths(tested)
+
+    def _with_deaths(self, tested: Tested) -> Tested:
+        """A process that died stops nobody else, but whatever passed on a further try, its shard is not complete."""
+        if not self._deaths:
+            return tested
+        words = " ".join([*self._deaths, *filter(None, [tested.message])])
+        return replace(tested, stop_reason=tested.stop_reason or StopReason.RUNNER, message=words)
 
     def _with_files_found(self, request: ShardRequest) -> ShardRequest:
         """The request with the files that are there: those the plan does not know go to one shard each.
@@ -162,6 +170,7 @@ class _Testing:
             found = reported(launch.reports, before, self._runner, request, at=self._watch.now())
             self._journal.add(found.events)
             problems, has_results = found.problems, bool(found.events)
+            self._deaths.extend(found.deaths)
         elif launch.pipe:
             has_results = self._journal.was_told
         has_failures = self._runner.count(request.results).failed > 0

@@ -197,6 +197,12 @@ class Runner(Protocol):
         """File and name of a case of a JUnit file, the same in every shard, retry and machine; "" for a file that
         is none of the suite's."""
 
+    def was_cut_short(self, name: str, *, message: str, details: str) -> bool:
+        """Whether a case of a JUnit file failed because its process died, by the words of its report.
+
+        Of a process that died it is not known what it would have run.
+        """
+
     def explain_exit(self, code: int, *, has_failures: bool) -> str:
         """What is wrong when the runner ends so, "" when its cases say it all.
 

@@ -15,7 +15,7 @@ from ci_itest.model.settings import CommandSettings, SuiteSettings
 from ci_itest.process import output_of
 from ci_itest.runners.base import Launch, ReportedCase, ShardRequest
 from ci_itest.runners.exits import unexplained
-from ci_itest.runners.files import file_of_path, listed_files, only_one
+from ci_itest.runners.files import file_of_path, files_to_run, listed_files, only_one
 from ci_itest.runners.journal import JournalReader
 from ci_itest.wire import write_whole
 
@@ -122,7 +122,7 @@ def _filled(command: CommandSettings, request: ShardRequest) -> tuple[str, dict[
     Raises:
         RunnerError: The files do not fit into one command line.
     """
-    files = _files_to_run(request)
+    files = files_to_run(request)
     if command.each:
         return _one_by_one(command, request, files), {}, None
     if command.files == "stdin":
@@ -166,14 +166,6 @@ def _junit(request: ShardRequest, name: str = "") -> Path:
     return folder
 
 
-def _files_to_run(request: ShardRequest) -> tuple[str, ...]:
-    """The shard's files; where only some cases are to run, the files of these."""
-    if not request.is_again:
-        return request.files
-    wanted = {case.partition("::")[0] for case in request.only}
-    return tuple(file for file in request.files if file in wanted)
-
-
 def _names(request: ShardRequest, files: Sequence[str]) -> Iterator[str]:
     """Names of the cases that are to run again, of these files; of all where none is named."""
     for case in request.only:
@@ -207,7 +199,7 @@ def java_class(file: str) -> str:
 
 
 def _file_of(reported: ReportedCase, request: ShardRequest) -> str:
-    running = _files_to_run(request)
+    running = files_to_run(request)
     if _command(request.settings).each:
         place = Path(reported.report).relative_to(request.scratch / "junit").parts[0]
         return running[int(place)]

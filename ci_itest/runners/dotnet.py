@@ -14,7 +14,7 @@ from ci_itest.model.settings import SuiteSettings
 from ci_itest.process import output_of
 from ci_itest.runners.base import Launch, ReportedCase, ShardRequest
 from ci_itest.runners.exits import unexplained
-from ci_itest.runners.files import listed_files, shown_by
+from ci_itest.runners.files import files_to_run, listed_files, shown_by
 from ci_itest.runners.journal import JournalReader
 
 _FILE = re.compile(r"Tests?\.cs$")
@@ -93,10 +93,8 @@ class DotnetRunner(JournalReader):
 
 def _classes(request: ShardRequest) -> Iterator[str]:
     """Full names of the classes in the files that are to run."""
-    wanted = {case.partition("::")[0] for case in request.only}
-    for file in request.files:
-        if not wanted or file in wanted:
-            yield from classes_in(request.root / file)
+    for file in files_to_run(request):
+        yield from classes_in(request.root / file)
 
 
 @lru_cache(maxsize=8)

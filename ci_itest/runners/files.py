@@ -100,6 +100,14 @@ def files_as_recorded(request: ShardRequest) -> tuple[str, ...]:
     return tuple(sorted(first, key=lambda file: first[file]))
 
 
+def files_to_run(request: ShardRequest) -> tuple[str, ...]:
+    """The shard's files; where only some cases are to run, the files of these."""
+    if not request.is_again:
+        return request.files
+    wanted = {case.partition("::")[0] for case in request.only}
+    return tuple(file for file in request.files if file in wanted)
+
+
 def is_mine(file: str, request: ShardRequest) -> bool:
     """Whether this shard takes a file: its own, or one that no plan knows and that falls to it."""
     if file in request.planned:

@@ -14,11 +14,15 @@ from ci_itest.model.settings import SuiteSettings
 from ci_itest.process import output_of
 from ci_itest.runners.base import Launch, ReportedCase, ShardRequest
 from ci_itest.runners.exits import unexplained
-from ci_itest.runners.files import listed_files
+from ci_itest.runners.files import files_to_run, listed_files
 from ci_itest.runners.journal import JournalReader
 
 _MODULE = re.compile(r"^\s*module\s+\"?([^\s\"]+)", re.MULTILINE)
 _CASE = re.compile(rb"^func (?:Test|Example|Fuzz)\w*\(", re.MULTILINE)
+_PANIC = re.compile(r"^panic: .*^goroutine \d+ ", re.MULTILINE | re.DOTALL)
+_OUTSIDE = "TestMain"
+"""The name that gotestsum gives to what failed outside the tests of a package."""
+
 _MOST_RERUN = 1000
 """gotestsum gives up on retries above ten failures by itself."""
 
@@ -54,7 +58,7 @@ class GoRunner(JournalReader):
         settings = request.settings
         tags = ("-tags", settings.markers) if settings.markers else ()
         chosen = ("-run", _pattern(_names(request))) if request.is_again else ()
-        packages = " ".join(_package(file) for file in _packages(request))
+        packages = " ".join(_package(file) for file in files_to_run(request))
         return Launch(
             command=(
                 gotestsum,
@@ -79,8 +83,16 @@ class GoRunner(JournalReader):
         )
 
     def name_case(self, reported: ReportedCase, request: ShardRequest) -> tuple[str, str]:
+        """What a package does outside its tests gotestsum calls TestMain, of no class."""
         folders = _folders(request.root, tuple(sorted({*request.files, *request.planned})))
-        return folders.get(reported.classname, ""), reported.name
+        package = reported.classname or next(iter(reported.suites), "")
+        return folders.get(package, ""), reported.name
+
+    def was_cut_short(self, name: str, *, message: str, details: str) -> bool:
+        """A test that failed says so at its end; os.Exit, a signal and a panic leave it without one."""
+        if name == _OUTSIDE or _PANIC.search(details):
+            return True
+        return f"=== RUN   {name}\n" in f"{details}\n" and f"--- FAIL: {name} (" not in details
 
     def explain_exit(self, code: int, *, has_failures: bool) -> str:
         return unexplained("go test", code, has_failures=has_failures)
@@ -90,11 +102,6 @@ def _is_test(name: str) -> bool:
     """As Go sees it: a folder whose name begins with `_` or is `testdata` holds no package."""
     folders = PurePosixPath(name).parts[:-1]
     return name.endswith("_test.go") and not any(part == "testdata" or part.startswith("_") for part in folders)
-
-
-def _packages(request: ShardRequest) -> Iterator[str]:
-    wanted = {case.partition("::")[0] for case in request.only}
-    return (file for file in request.files if not wanted or file in wanted)
 
 
 def _package(folder: str) -> str:

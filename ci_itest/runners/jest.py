@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from ci_itest.runners.base import Launch, ShardRequest
-from ci_itest.runners.node import REPORTERS, NodeRunner, Package, files_to_run, installed, launch, names_pattern
+from ci_itest.runners.files import files_to_run
+from ci_itest.runners.node import REPORTERS, NodeRunner, Package, installed, launch, names_pattern
 
 _FILE = re.compile(r"(^|/)__tests__/.*\.[cm]?[jt]sx?$|(^|[./])(test|spec)\.[cm]?[jt]sx?$")
 

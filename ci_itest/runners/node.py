@@ -145,14 +145,6 @@ def launch(request: ShardRequest, package: Package, arguments: Sequence[str], **
     )
 
 
-def files_to_run(request: ShardRequest) -> tuple[str, ...]:
-    """The shard's files; where only some cases are to run, the files of these."""
-    if not request.is_again:
-        return request.files
-    wanted = {case.partition("::")[0] for case in request.only}
-    return tuple(file for file in request.files if file in wanted)
-
-
 def names_pattern(request: ShardRequest) -> str:
     """A regular expression of JavaScript for the full names of `only`; "" for all, and where it would be too long.
 

@@ -1,12 +1,11 @@
-"""PHPUnit 9 and newer: one process a file, as many side by side as the shard has workers."""
+"""PHPUnit 9 and newer: as many processes side by side as the shard has workers, and another one where one died."""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from ci_itest.errors import RunnerError
@@ -14,14 +13,16 @@ from ci_itest.model.settings import SuiteSettings
 from ci_itest.process import output_of
 from ci_itest.runners.base import Launch, ReportedCase, ShardRequest
 from ci_itest.runners.exits import unexplained
-from ci_itest.runners.files import file_of_path, listed_files, shown_by
+from ci_itest.runners.files import file_of_path, files_to_run, listed_files, only_one, shown_by
 from ci_itest.runners.journal import JournalReader
 
 _CASE = re.compile(rb"^\s*(?:public\s+)?function\s+test\w*\s*\(|@test\b|#\[Test\]", re.MULTILINE)
 _VERSION = re.compile(r"PHPUnit (\d+)\.(\d+)\S*")
 _OLDEST = 9
-_WORKER = "CI_ITEST_WORKER"
-"""Variable with the number of the process among those side by side, from 0: for a database of its own."""
+_PROCESSES = Path(__file__).parent / "php" / "phpunit.php"
+_CONFIGURATIONS = ("phpunit.xml", "phpunit.dist.xml", "phpunit.xml.dist")
+_ONE_BY_ONE = re.compile(r"executionOrder=|\bstopOn\w+=\"true\"")
+_ONE_BY_ONE_OPTIONS = ("--order-by", "--random-order", "--stop-on", "--configuration", "-c")
 
 
 class PhpUnitRunner(JournalReader):
@@ -48,47 +49,58 @@ class PhpUnitRunner(JournalReader):
         return {**environment, "PATH": f"{own}{os.pathsep}{path}" if own.is_dir() else path}
 
     def launch(self, request: ShardRequest) -> Launch:
-        program, version = _installed(request)
+        php, program, version = _installed(request)
         settings = request.settings
         groups = ("--group", settings.markers) if settings.markers else ()
         chosen = ("--filter", _filter(request)) if request.is_again else ()
         seed = ("--random-order-seed", request.seed) if request.seed else ()
-        words = shlex.join([program, "--no-coverage", "--colors=never", *groups, *chosen, *seed, *settings.arguments])
-        listing = request.scratch / "files"
-        listing.write_bytes(b"".join(_entry(place, file) for place, file in enumerate(_files(request))))
-        junit = shlex.quote(str(request.scratch))
-        # A process that ends with 255 (a fatal error of PHP) would make xargs start no further one.
-        each = f'{words} --log-junit {junit}/"$1".xml "$2" || exit 1'
-        parallel = f"-P {max(request.workers, 1)} --process-slot-var={_WORKER}"
-        text = f"xargs -0 -n 2 {parallel} sh -c {shlex.quote(each)} phpunit < {shlex.quote(str(listing))}"
+        listing = b"".join(file.encode("utf-8", "surrogateescape") + b"\0" for file in files_to_run(request))
+        (request.scratch / "files").write_bytes(listing)
+        processes = (str(_PROCESSES), str(request.scratch), str(max(request.workers, 1)), _mode(version, request))
+        options = ("--no-coverage", "--colors=never", *groups, *chosen, *seed, *settings.arguments)
         return Launch(
-            command=("sh", "-c", text),
+            command=(php, *processes, program, *options),
             environment={},
             versions=(("phpunit", version),),
             reports=(f"{request.scratch}/*.xml",),
         )
 
     def name_case(self, reported: ReportedCase, request: ShardRequest) -> tuple[str, str]:
-        file = file_of_path(reported.file or next(iter(reversed(reported.suites)), ""), request)
-        if not file:
-            place = PurePosixPath(reported.report).stem
-            running = tuple(_files(request))
-            file = running[int(place)] if place.isdigit() and int(place) < len(running) else ""
+        file = file_of_path(reported.file, request) or _file_of_class(reversed(reported.suites), request)
         own = reported.classname.replace("\\", ".").rpartition(".")[2]
         name = reported.name if own in ("", PurePosixPath(file).stem) else f"{own}::{reported.name}"
         return file, name if reported.ordinal == 1 else f"{name} (#{reported.ordinal})"
+
+    def was_cut_short(self, name: str, *, message: str, details: str) -> bool:
+        return message.startswith("Its process ")
 
     def explain_exit(self, code: int, *, has_failures: bool) -> str:
         return unexplained("PHPUnit", code, has_failures=has_failures)
 
 
-def _files(request: ShardRequest) -> Iterator[str]:
-    wanted = {case.partition("::")[0] for case in request.only}
-    return (file for file in request.files if not wanted or file in wanted)
+def _file_of_class(classes: Iterable[str], request: ShardRequest) -> str:
+    """The file called like one of the classes: what PHPUnit says of a class as a whole it says of no file."""
+    for name in classes:
+        own = name.rpartition("\\")[2]
+        if file := only_one(file for file in request.files if PurePosixPath(file).stem == own):
+            return file
+    return ""
 
 
-def _entry(place: int, file: str) -> bytes:
-    return f"{place}\0{file}\0".encode("utf-8", "surrogateescape")
+def _mode(version: str, request: ShardRequest) -> str:
+    """How a process is told of several files; ONE where it must not have several.
+
+    Where PHPUnit draws the order, a replay can only repeat that within a file; where it stops at the first failure,
+    the other files would not run.
+    """
+    texts = (request.root / name for name in _CONFIGURATIONS)
+    configured = any(_ONE_BY_ONE.search(path.read_text(errors="replace")) for path in texts if path.is_file())
+    if configured or any(argument.startswith(_ONE_BY_ONE_OPTIONS) for argument in request.settings.arguments):
+        return "ONE"
+    major, minor = (int(part) for part in version.split(".")[:2])
+    if major == _OLDEST:
+        return "SUITE"
+    return "PATHS" if (major, minor) >= (10, 4) else "ONE"
 
 
 def _filter(request: ShardRequest) -> str:
@@ -98,14 +110,15 @@ def _filter(request: ShardRequest) -> str:
     return f"/::({'|'.join(sorted(methods))})( with data set .*)?$/s"
 
 
-def _installed(request: ShardRequest) -> tuple[str, str]:
-    """PHPUnit and its version.
+def _installed(request: ShardRequest) -> tuple[str, str, str]:
+    """PHP, PHPUnit and its version.
 
     Raises:
         RunnerError: PHP or PHPUnit is not there, does not run, or is too old.
     """
     path = request.environment.get("PATH", os.defpath)
-    if shutil.which("php", path=path) is None:
+    php = shutil.which("php", path=path)
+    if php is None:
         raise RunnerError("There is no php on PATH.", hint="Install PHP (in a workflow: shivammathur/setup-php).")
     program = shutil.which("phpunit", path=path)
     if program is None:
@@ -119,4 +132,4 @@ def _installed(request: ShardRequest) -> tuple[str, str]:
         raise RunnerError(f"{program} does not run. It said: {words[-300:]}")
     if int(version[1]) < _OLDEST:
         raise RunnerError(f"{program} is {version[0]}; PHPUnit {_OLDEST} is the oldest that works.")
-    return program, version[0].removeprefix("PHPUnit ")
+    return php, program, version[0].removeprefix("PHPUnit ")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ci_itest.errors import RunnerError
 from ci_itest.runners.base import BLOB, Launch, ShardRequest
-from ci_itest.runners.node import REPORTERS, NodeRunner, escaped, files_to_run, installed, launch
+from ci_itest.runners.files import files_to_run
+from ci_itest.runners.node import REPORTERS, NodeRunner, escaped, installed, launch
 
 _OLDEST_MINOR = 40
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ci_itest.runners.base import Launch, ShardRequest
-from ci_itest.runners.node import REPORTERS, NodeRunner, files_to_run, installed, launch, names_pattern
+from ci_itest.runners.files import files_to_run
+from ci_itest.runners.node import REPORTERS, NodeRunner, installed, launch, names_pattern
 
 
 class VitestRunner(NodeRunner):

@@ -21,6 +21,7 @@ from ci_itest.runners.registry import runner_named
 from ci_itest.waiting import wait_until
 from ci_itest.wire import read_document
 from tests.helpers.runner import commands
+from tests.helpers.runner_dying import DYING
 from tests.helpers.runner_samples import COMMANDS, SAMPLES, Sample, variables
 from tests.helpers.suites import ci_itest, ci_itest_command, suite_environment, write_files
 
@@ -175,7 +176,7 @@ def test_another_division_gives_the_same_ids_and_no_workflow_command_gets_throug
 
 def test_a_runner_that_dies_half_way_stops_the_shard_and_is_named(sample: Sample, tmp_path: Path) -> None:
     if not sample.crash:
-        pytest.skip(f"{sample.name} gives every test binary or file a process of its own")
+        pytest.skip(f"{sample.name} has no single process to lose; see the test of those that die")
     root = planned(sample, tmp_path / "it")
     write_files(root, {sample.plain: sample.crash})
 
@@ -185,6 +186,27 @@ def test_a_runner_that_dies_half_way_stops_the_shard_and_is_named(sample: Sample
     assert code == 2, output
     assert shard.stop_reason is StopReason.RUNNER
     assert "ended by signal 9 (SIGKILL)" in shard.message
+
+
+@pytest.mark.parametrize("name", DYING)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_process_that_dies_costs_its_own_file_and_is_named(name: str, workers: int, tmp_path: Path) -> None:
+    sample, dying = SAMPLES[name], DYING[name]
+    root = sample.write(tmp_path / "it")
+    write_files(root, dying.files)
+
+    options = ("--set", "shards=1", "--set", f"workers={workers}")
+    code, output = ci_itest("run", *options, root=root, **variables(root))
+
+    run = read_document(root / ".ci-itest/latest/report/run.json", Run)
+    verdicts = {result.case.node_id: str(result.verdict) for result in run.cases}
+    assert code == 5, output
+    assert {case: verdicts.get(case) for case in sample.verdicts} == sample.verdicts, output
+    assert {case: verdicts.get(case) for case in dying.verdicts} == dying.verdicts, output
+    assert len(verdicts) == len(sample.verdicts) + len(dying.verdicts), output
+    (finding,) = run.findings
+    for words in dying.named:
+        assert words in finding.message
 
 
 @pytest.mark.parametrize("name", [name for name, sample in SAMPLES.items() if sample.hang])

@@ -12,7 +12,8 @@ import pytest
 from ci_itest.model.settings import SuiteSettings
 from ci_itest.process import output_of
 from ci_itest.runners.base import ShardRequest
-from ci_itest.runners.node import escaped, files_to_run, names_pattern
+from ci_itest.runners.files import files_to_run
+from ci_itest.runners.node import escaped, names_pattern
 from tests.conftest import skip_or_fail
 
 REQUEST = ShardRequest(

@@ -1,7 +1,7 @@
 <?php
 namespace Shop\Tests;
 
-/** A database for each worker: ci-itest runs a file a process, and CI_ITEST_WORKER is the number of the place it has. */
+/** A database for each worker: ci-itest runs processes side by side, and CI_ITEST_WORKER is the number of each. */
 final class Database
 {
     /** A connection to the database that DATABASE_URL names, or to another one beside it. */
