@@ -7,6 +7,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from ci_itest.errors import UsageError
 from ci_itest.model.services import Endpoint
 
+DATABASE_SCHEMES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite")
+
 _PORTS = {
     "postgresql": 5432,
     "postgres": 5432,
@@ -46,6 +48,11 @@ def endpoint_of(name: str, url: str) -> Endpoint:
 def scheme_of(url: str) -> str:
     """`postgresql` of `postgresql+psycopg://…`."""
     return urlsplit(url).scheme.partition("+")[0]
+
+
+def is_database(url: str) -> bool:
+    """Whether the fixtures for databases can work on this address."""
+    return scheme_of(url) in DATABASE_SCHEMES
 
 
 def with_database(url: str, database: str) -> str:

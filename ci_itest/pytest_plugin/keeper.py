@@ -12,8 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ci_itest.containers.engine import Engine
+from ci_itest.containers.guard import Guard, guarding
 from ci_itest.containers.leftovers import sweep
 from ci_itest.containers.owner import Owner
 from ci_itest.containers.presets import service_specs
@@ -21,11 +23,14 @@ from ci_itest.containers.services import RunningServices, ServiceEvent, running
 from ci_itest.errors import CiItestError
 from ci_itest.flows.image_cache import wishes_of_a_session
 from ci_itest.flows.stock import stocked
-from ci_itest.masking import masker, secrets_of
+from ci_itest.masking import Masker, masker, secrets_of
 from ci_itest.model.handover import Handover
 from ci_itest.model.services import ServiceSpec
 from ci_itest.pytest_plugin.shared import DOCUMENT, forget, wait_until_unused, write_failure
 from ci_itest.wire import decode_document, write_document
+
+if TYPE_CHECKING:
+    from ci_itest.containers.compose import ComposeFiles
 
 IDLE_SECONDS = 12 * 3600.0
 
@@ -63,7 +68,10 @@ def _hold(folder: Path, request: Handover) -> None:
 def _running(folder: Path, request: Handover, engine: Engine) -> Iterator[RunningServices]:
     """The services; empty databases that had to be made for them are kept at the end, when nobody waits any more."""
     root, specs = Path(request.root), service_specs(request.settings.services)
+    mask = masker(secrets_of(os.environ))
     with ExitStack() as stack:
+        guard = stack.enter_context(guarding(engine.environment))
+        composition = stack.enter_context(_composition(folder, request, guard=guard, mask=mask))
         supply, preparation = stack.enter_context(
             stocked(
                 wishes_of_a_session(os.environ, root=root),
@@ -86,13 +94,29 @@ def _running(folder: Path, request: Handover, engine: Engine) -> Iterator[Runnin
                     ensure=supply.ensure,
                     log_directory=folder / "logs",
                     report=_tell,
-                    mask=masker(secrets_of(os.environ)),
+                    mask=mask,
+                    guard=guard,
+                    composition=composition,
                 )
             )
 
         services = preparation.started(specs, started_from)
         yield services
         preparation.keep_first_starts(services)
+
+
+@contextmanager
+def _composition(folder: Path, request: Handover, *, guard: Guard, mask: Masker) -> Iterator[ComposeFiles | None]:
+    """The services of the Compose files, None where the settings name none; what Compose prints goes to a log."""
+    settings = request.settings.compose
+    if settings is None:
+        yield None
+        return
+    from ci_itest.containers.compose import ComposeFiles
+    from ci_itest.flows.commands import log_file
+
+    with log_file(folder / "logs" / "compose.log", mask=mask) as log:
+        yield ComposeFiles(settings, root=Path(request.root), environment=os.environ, log=log.line, held=guard.group)
 
 
 def _tell(event: ServiceEvent) -> None:

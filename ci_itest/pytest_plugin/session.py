@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -24,7 +24,7 @@ from ci_itest.errors import CiItestError, EngineError, UsageError
 from ci_itest.model.handover import HANDOVER_VARIABLE, Handover
 from ci_itest.model.services import Endpoint
 from ci_itest.model.settings import SuiteSettings
-from ci_itest.pytest_plugin.addresses import endpoint_of
+from ci_itest.pytest_plugin.addresses import endpoint_of, is_database
 
 _OUR_FIXTURES = frozenset({"service", "database", "db_session", "clean_database", "seed", "app", "api", "bucket"})
 
@@ -144,7 +144,9 @@ class Session:
         images = (known_image(one.image) for one in self.settings.services.values())
         kinds = {known.name for known in images if known}
         named = self.settings.database
-        return bool(named.url or named.service or kinds & {"postgres", "mysql", "mariadb"})
+        if named.url or named.service or kinds & {"postgres", "mysql", "mariadb"}:
+            return True
+        return self.settings.compose is not None and any(is_database(one.url) for one in self.endpoints.values())
 
     def known_hosts(self) -> set[str]:
         """Hosts of services, without starting any."""
@@ -162,11 +164,12 @@ class Session:
             return self.handed_over
         attached = {name: self._attached(name) for name in self._options.attached}
         missing = {name: one for name, one in self.settings.services.items() if name not in attached}
-        if not missing:
+        compose = None if self._has_all_composed else self.settings.compose
+        if not (missing or compose):
             return Handover(self.settings, str(self.root), tuple(attached.values()))
         from ci_itest.pytest_plugin.shared import shared_services
 
-        settings = replace(self.settings, services=missing)
+        settings = replace(self.settings, services=missing, compose=compose)
         try:
             found = shared_services(
                 settings,
@@ -176,12 +179,26 @@ class Session:
                 environment=self._environment,
             )
         except EngineError as error:
-            name, one = next(iter(missing.items()))
+            needed = _listed([*missing, *(compose.files if compose else ())])
+            name, image = next(((name, one.image) for name, one in missing.items()), ("NAME", ""))
             raise EngineError(
-                f"The tests need {_listed(missing)} ({self.root / 'ci-itest.toml'}), and {_lowered(error.message)}",
-                hint=f"Start Docker, or name one that runs: pytest --service {name}={_example_url(one.image)}",
+                f"The tests need {needed} ({self.root / 'ci-itest.toml'}), and {_lowered(error.message)}",
+                hint=f"Start Docker, or name one that runs: pytest --service {name}={_example_url(image)}",
             ) from error
-        return replace(found, settings=self.settings, endpoints=(*attached.values(), *found.endpoints))
+        others = (one for one in found.endpoints if one.name not in attached)
+        return replace(found, settings=self.settings, endpoints=(*attached.values(), *others))
+
+    @property
+    def _has_all_composed(self) -> bool:
+        """Whether `--service` names all that `[environment]` wants of the Compose files, so that none is started."""
+        wanted = self._named_services - self.settings.services.keys()
+        return bool(wanted) and wanted <= self._options.attached.keys()
+
+    @property
+    def _named_services(self) -> set[str]:
+        """Services that `[environment]` names."""
+        named = {name for template in self.settings.environment.values() for name in names_in(template)}
+        return named - {APP, *self.settings.all_apps}
 
     @cached_property
     def endpoints(self) -> Mapping[str, Endpoint]:
@@ -191,6 +208,8 @@ class Session:
     def endpoint(self, name: str) -> Endpoint:
         """One service; UsageError, with the nearest name, when the settings do not have it."""
         known = {*self.settings.services, *self._options.attached}
+        if name not in known and self.settings.compose:
+            known |= self.endpoints.keys()  # Compose alone knows what its files describe
         if name not in known:
             if not known:
                 raise UsageError(
@@ -203,7 +222,7 @@ class Session:
 
     def _attached(self, name: str) -> Endpoint:
         known = self.settings.services
-        if known and name not in known:
+        if known and name not in known and not self.settings.compose:
             raise UsageError(f"--service {name}=…: there is no such service in the settings.", hint=_offer(name, known))
         return endpoint_of(name, self._options.attached[name])
 
@@ -240,8 +259,9 @@ class Session:
 
     def lacks_variables(self) -> bool:
         """Whether a variable of `[environment]` names a service and is not set yet."""
+        services = self._named_services
         return any(
-            name not in self._environment and names_in(template) & set(self.settings.services)
+            name not in self._environment and names_in(template) & services
             for name, template in self.settings.environment.items()
         )
 
@@ -332,7 +352,7 @@ def _offer(name: str, known: Iterator[str] | set[str] | Mapping[str, object]) ->
     return (f"Did you mean {nearest[0]}? " if nearest else "") + f"There are: {', '.join(names)}."
 
 
-def _listed(names: Mapping[str, object]) -> str:
+def _listed(names: Sequence[str]) -> str:
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
 

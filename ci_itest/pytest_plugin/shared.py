@@ -48,7 +48,7 @@ def shared_services(
         EngineError: There is no Docker engine.
         ServiceError: A service does not start.
     """
-    folder = _folder(root, environment) / _key(settings, mirror)
+    folder = _folder(root, environment) / _key(settings, root, mirror)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(folder):
         found = _running(folder) or _start(folder, settings, root=root, mirror=mirror, environment=environment)
@@ -76,8 +76,12 @@ def _folder(root: Path, environment: Mapping[str, str]) -> Path:
     return cache / "ci-itest" / "services" / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
 
 
-def _key(settings: SuiteSettings, mirror: str) -> str:
-    return hashlib.sha256(to_json([settings.services, mirror])).hexdigest()[:16]
+def _key(settings: SuiteSettings, root: Path, mirror: str) -> str:
+    """The same as long as the same would be started; the text of Compose files included."""
+    compose = settings.compose
+    names = (*compose.files, *(compose.env_files or (".env",))) if compose else ()
+    texts = [(root / name).read_bytes() for name in names if (root / name).is_file()]
+    return hashlib.sha256(b"\0".join([to_json([settings.services, compose, mirror]), *texts])).hexdigest()[:16]
 
 
 @contextmanager

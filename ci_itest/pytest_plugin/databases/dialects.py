@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from ci_itest.errors import UsageError
-from ci_itest.pytest_plugin.addresses import scheme_of
+from ci_itest.pytest_plugin.addresses import DATABASE_SCHEMES, scheme_of
 from ci_itest.pytest_plugin.databases.database import Dialect
-
-DATABASE_SCHEMES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite")
-
-
-def is_database(url: str) -> bool:
-    """Whether the fixtures for databases can work on this address."""
-    return scheme_of(url) in DATABASE_SCHEMES
 
 
 def dialect_of(url: str) -> Dialect:

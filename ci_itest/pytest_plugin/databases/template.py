@@ -12,9 +12,9 @@ from typing import Protocol
 from ci_itest.errors import CiItestError, PrepareError, UsageError
 from ci_itest.model.services import Endpoint
 from ci_itest.model.settings import PrepareSettings
-from ci_itest.pytest_plugin.addresses import endpoint_of, scheme_of
+from ci_itest.pytest_plugin.addresses import endpoint_of, is_database, scheme_of
 from ci_itest.pytest_plugin.databases.database import Database
-from ci_itest.pytest_plugin.databases.dialects import dialect_of, is_database
+from ci_itest.pytest_plugin.databases.dialects import dialect_of
 from ci_itest.pytest_plugin.databases.migrations import Migrations
 from ci_itest.pytest_plugin.databases.seeding import load
 from ci_itest.pytest_plugin.session import Session

@@ -175,6 +175,124 @@ def test_kept_services_serve_the_next_session_until_they_are_stopped(
     assert not is_there(engine, container)
 
 
+COMPOSED = """
+markers = "integration"
+compose = "compose.yml"
+
+[environment]
+DATABASE_URL = "{db.url}"
+"""
+
+COMPOSE_FILE = """
+services:
+  db:
+    image: postgres:15
+    environment: {POSTGRES_USER: me, POSTGRES_PASSWORD: mine, POSTGRES_DB: shop}
+"""
+
+USES_COMPOSED = """
+    import os
+
+    def test_it(service, database):
+        db = service("db")
+        assert (db.user, db.database) == ("me", "shop")
+        assert database.execute("SELECT current_user AS who") == [{"who": "me"}]
+        assert os.environ["DATABASE_URL"] == database.url != db.url
+        assert "ready to accept connections" in db.logs()
+        print(f"container={db.container}")
+"""
+
+
+@pytest.mark.docker
+def test_services_of_a_compose_file_are_started_shared_and_kept_as_others_are(
+    tmp_path: Path, engine: Engine, mirror: str
+) -> None:
+    files = {"compose.yml": COMPOSE_FILE, "tests/test_a.py": USES_COMPOSED, "tests/test_b.py": USES_COMPOSED}
+    root = suite(tmp_path, files, settings=COMPOSED)
+
+    first = pytest_in(root, "-n", "2", "--dist", "loadfile", "--services-keep", CI_ITEST_IMAGES_MIRROR=mirror)
+    second = pytest_in(root, CI_ITEST_IMAGES_MIRROR=mirror)
+
+    assert first.counts == second.counts == {"passed": 2}, first.output + second.output
+    (container,) = {*first.printed("container"), *second.printed("container")}
+    assert is_there(engine, container)
+
+    stopped = pytest_in(root, "--services-stop", CI_ITEST_IMAGES_MIRROR=mirror)
+
+    assert "1 kept set of services ended" in stopped.output
+    assert not is_there(engine, container)
+
+
+@pytest.mark.docker
+def test_a_compose_file_that_changed_is_started_anew(tmp_path: Path, engine: Engine, mirror: str) -> None:
+    text = """
+    def test_it(service):
+        cache = service("cache")
+        print(f"container={cache.container}")
+"""
+    settings = 'compose = "compose.yml"\n'
+    root = suite(
+        tmp_path, {"compose.yml": "services: {cache: {image: redis:7}}", "tests/test_a.py": text}, settings=settings
+    )
+
+    first = pytest_in(root, "--services-keep", CI_ITEST_IMAGES_MIRROR=mirror)
+    (root / "compose.yml").write_text("services: {cache: {image: redis:7, environment: {MODE: other}}}")
+    second = pytest_in(root, CI_ITEST_IMAGES_MIRROR=mirror)
+    pytest_in(root, "--services-stop", CI_ITEST_IMAGES_MIRROR=mirror)
+
+    assert first.counts == second.counts == {"passed": 1}, first.output + second.output
+    assert first.printed("container") != second.printed("container")
+
+
+@pytest.mark.docker
+def test_what_is_wrong_with_a_compose_file_is_told(tmp_path: Path, mirror: str) -> None:
+    text = """
+    def test_it(service):
+        service("dp")
+"""
+    files = {"tests/test_a.py": text}
+    root = suite(tmp_path, files, settings='compose = "compose.yml"\n')
+
+    absent = pytest_in(root, CI_ITEST_IMAGES_MIRROR=mirror)
+    (root / "compose.yml").write_text("services: {db: {imagine: redis:7}}")
+    broken = pytest_in(root, CI_ITEST_IMAGES_MIRROR=mirror)
+    (root / "compose.yml").write_text("services: {db: {image: redis:7}}")
+    mistyped = pytest_in(root, CI_ITEST_IMAGES_MIRROR=mirror)
+
+    assert "There is no Compose file compose.yml." in absent.output
+    assert "Compose (compose.yml) is not valid" in broken.output
+    assert "imagine" in broken.output
+    assert "There is no service 'dp' in the settings. Did you mean db? There are: db." in " ".join(
+        mistyped.output.split()
+    )
+
+
+def test_composed_services_that_run_already_are_attached_by_name(tmp_path: Path) -> None:
+    text = """
+    import os
+
+    def test_it(service):
+        assert service("db").address == "db.example:5433"
+        assert os.environ["DATABASE_URL"] == "postgresql://me:mine@db.example:5433/shop"
+"""
+    root = suite(tmp_path, {"tests/test_a.py": text}, settings=COMPOSED)
+
+    ran = pytest_in(
+        root, "--service", "db=postgresql://me:mine@db.example:5433/shop", DOCKER_HOST="unix:///nowhere.sock"
+    )
+
+    assert ran.counts == {"passed": 1}, ran.output
+
+
+def test_without_docker_the_compose_file_that_is_wanted_is_named(tmp_path: Path) -> None:
+    root = suite(tmp_path, {"compose.yml": COMPOSE_FILE, "tests/test_a.py": USES_COMPOSED}, settings=COMPOSED)
+
+    ran = pytest_in(root, DOCKER_HOST="unix:///nowhere.sock")
+
+    assert "The tests need compose.yml" in ran.output
+    assert "--service NAME=" in ran.output
+
+
 @pytest.mark.docker
 def test_the_next_session_starts_from_the_empty_database_that_the_first_one_made(
     tmp_path: Path, engine: Engine, mirror: str
