@@ -251,18 +251,14 @@ def _timed(ask: Callable[[int], requests.Response]) -> Times:
 def _statements(database: str) -> tuple[Times, Times]:
     """The board's and one case's statements, without the page around them."""
     draw = random.Random(7)
-    now_us = int(time.time() * 1e6)
-    since_us = now_us - 30 * 86_400_000_000
+    since_us = int(time.time() * 1e6) - 30 * 86_400_000_000
     boards, cases = [], []
     with SqlHistory.open(database) as history, history.reading() as connection:
         repository = repository_named(connection, REPOSITORY)
         assert repository is not None
         for number in range(_ASKED + 1):
             started = time.perf_counter()
-            found = board.board(connection, repository, since_us=since_us)
-            shown = [row.case_id for row in found.rows]
-            board.pasts(connection, repository, shown[:25], since_us=since_us, now_us=now_us)
-            board.blocked_together(connection, repository, shown, since_us=since_us)
+            board.board(connection, repository, since_us=since_us)
             middle = time.perf_counter()
             case.case_view(connection, repository, draw.randint(1, CASES))
             if number:

@@ -132,8 +132,8 @@ def bypasses(
     request: Request,
     service: Running,
     caller: Called,
+    main: Annotated[list[str], Query(max_length=10, default_factory=list)],
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    main: Annotated[list[str] | None, Query(max_length=10)] = None,
 ) -> Response:
     """Runs that went without the suite, and what came next on the default branch."""
     branches = main or [caller.tenant.default_branch or "main"]

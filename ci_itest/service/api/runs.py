@@ -27,17 +27,20 @@ def plan_inputs(
     request: Request,
     service: Running,
     caller: Called,
+    branch: Annotated[
+        list[str], Query(max_length=100, default_factory=list, description="Learn from these; else from all.")
+    ],
     suite: Text = "main",
-    branch: Annotated[list[str] | None, Query(max_length=100, description="Learn from these; else from all.")] = None,
     last_runs: Annotated[int, Query(ge=1, le=100)] = 10,
 ) -> Response:
     """Durations, accuracy and quarantine: all that a plan of a suite asks for."""
     name, history = caller.tenant.name, service.history
-    timings = history.timings(suite, repository=name, branches=branch, last_runs=last_runs)
+    branches = branch or None
+    timings = history.timings(suite, repository=name, branches=branches, last_runs=last_runs)
     inputs = protocol.PlanInputs(
         suite=suite,
         timings=protocol.pack_timings(timings),
-        accuracy=history.accuracy(repository=name, branches=branch),
+        accuracy=history.accuracy(repository=name, branches=branches),
         quarantine=history.quarantined(repository=name),
     )
     return answer(request, inputs, tagged=True)

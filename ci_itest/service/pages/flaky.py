@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 
 from ci_itest.history.rows import to_epoch
 from ci_itest.history.views import board as boards
-from ci_itest.history.views.board import BoardRow, Traffic
+from ci_itest.history.views.board import Board, BoardRow
 from ci_itest.service.pages import words
 from ci_itest.service.pages.pictures import Strip, heat, strip
 from ci_itest.service.pages.shell import HEADERS, Visited
@@ -97,15 +97,9 @@ def flaky(visit: Visited, days: int = 30, owner: str = "", state: str = "", q: s
     since_us = visit.since(filters.days)
     with visit.reading() as connection:
         found = boards.board(connection, visit.repository, since_us=since_us)
-        everything = [row.case_id for row in found.rows]
-        blocked = boards.blocked_together(connection, visit.repository, everything, since_us=since_us)
-        all_runs = boards.traffic(connection, visit.repository, since_us=since_us)
-        taken = [(place, row) for place, row in enumerate(found.rows, start=1) if filters.takes(row)]
-        shown = taken[(filters.page - 1) * _SHOWN : filters.page * _SHOWN]
-        past = boards.pasts(
-            connection, visit.repository, [row.case_id for _, row in shown], since_us=since_us, now_us=visit.now_us
-        )
-    sums = _sums(found.rows, all_runs, blocked=blocked)
+    taken = [(place, row) for place, row in enumerate(found.rows, start=1) if filters.takes(row)]
+    shown = taken[(filters.page - 1) * _SHOWN : filters.page * _SHOWN]
+    sums = _sums(found)
     return visit.render(
         "flaky.html.j2",
         title="Flaky tests",
@@ -113,13 +107,13 @@ def flaky(visit: Visited, days: int = 30, owner: str = "", state: str = "", q: s
         filters=filters,
         sums=sums,
         headline=_headline(found.rows, sums, days=filters.days),
-        lines=_lines(shown, past, sums, now_us=visit.now_us),
+        lines=_lines(shown, sums, days=_days(since_us, visit.now_us)),
         taken_count=len(taken),
         suspect_count=len(found.rows),
         has_more=len(taken) > filters.page * _SHOWN,
         owners=_owners(found.rows),
         elsewhere=[(entry, to_epoch(entry.expires_at)) for entry in found.quarantined_elsewhere],
-        run_count=all_runs.runs,
+        run_count=found.traffic.runs,
         changes=[
             (entry, to_epoch(entry.at))
             for entry in visit.service.store.audit_page(visit.tenant, before=0, limit=_CHANGES)
@@ -191,15 +185,21 @@ def _filters(days: int, owner: str, state: str, text: str, page: int) -> Filters
     )
 
 
-def _lines(
-    shown: Iterable[tuple[int, BoardRow]], past: dict[int, tuple[int, ...]], sums: Sums, *, now_us: int
-) -> list[Line]:
-    most = max((max(days, default=0) for days in past.values()), default=0)
+def _days(since_us: int, now_us: int) -> range:
+    """Days since 1970 that a strip shows."""
+    return range(since_us // words.DAY_US + 1, now_us // words.DAY_US + 1)
+
+
+def _lines(shown: Iterable[tuple[int, BoardRow]], sums: Sums, *, days: range) -> list[Line]:
+    shown = list(shown)
+    most = max((row.cost.days.get(day, 0) for _, row in shown for day in days), default=0)
+    # Written once for all rows: each day stands in every one of them.
+    names = [words.day(day * words.DAY_US) for day in days]
     return [
         Line(
             place=place,
             row=row,
-            strip=_strip(past.get(row.case_id, ()), most=most, now_us=now_us),
+            strip=_strip([row.cost.days.get(day, 0) for day in days], names, most=most),
             share=row.cost.seconds / sums.seconds if sums.seconds else 0.0,
             until_us=to_epoch(row.entry.expires_at) if row.entry else 0,
         )
@@ -207,31 +207,27 @@ def _lines(
     ]
 
 
-def _strip(days: tuple[int, ...], *, most: int, now_us: int) -> Strip:
-    count = len(days)
-    fields = []
-    for number, failed in enumerate(days):
-        day = words.day(now_us - (count - 1 - number) * words.DAY_US)
-        fields.append(
-            (heat(failed, most=most), f"{day}: {failed or 'no'} {'run' if failed == 1 else 'runs'} failed", "")
-        )
-    bad = sum(1 for failed in days if failed)
-    return strip(
-        fields, label=f"It failed at least once on {bad} of the last {count} days.", step=5.0 if count > 40 else 7.0
-    )
+def _strip(counts: Sequence[int], names: Sequence[str], *, most: int) -> Strip:
+    fields = [
+        (heat(failed, most=most), f"{name}: {failed or 'no'} {'run' if failed == 1 else 'runs'} failed", "")
+        for failed, name in zip(counts, names, strict=True)
+    ]
+    label = f"It failed at least once on {sum(map(bool, counts))} of the last {len(counts)} days."
+    return strip(fields, label=label, step=5.0 if len(counts) > 40 else 7.0)
 
 
-def _sums(rows: Sequence[BoardRow], all_runs: Traffic, *, blocked: int) -> Sums:
+def _sums(board: Board) -> Sums:
+    rows, billed_seconds = board.rows, board.traffic.billed_seconds
     seconds = sum(row.cost.seconds for row in rows)
     top = min(3, len(rows))
     dearest = sorted((row.cost.seconds for row in rows), reverse=True)[:top]
     return Sums(
-        blocked=blocked,
-        pulls=all_runs.pulls,
+        blocked=board.blocked,
+        pulls=board.traffic.pulls,
         seconds=seconds,
         top=top,
         top_share=sum(dearest) / seconds if seconds else 0.0,
-        lost_share=seconds / all_runs.billed_seconds if all_runs.billed_seconds else 0.0,
+        lost_share=seconds / billed_seconds if billed_seconds else 0.0,
         quarantined=sum(row.entry is not None for row in rows),
         idle=sum(row.entry is None and row.is_flaky for row in rows),
         unowned=sum(not row.owner for row in rows),
