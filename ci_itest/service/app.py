@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -88,7 +89,11 @@ def create_app(
 
 def worker() -> FastAPI:
     """The application of a worker process, set up through its environment."""
-    return create_app(from_environment(os.environ))
+    app = create_app(from_environment(os.environ))
+    # What was imported stays: it need not be searched for garbage again and again.
+    gc.freeze()
+    gc.enable()
+    return app
 
 
 def _service(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from ci_itest.service.settings import ServiceSettings, to_environment
@@ -12,6 +13,8 @@ def serve(settings: ServiceSettings, *, host: str, port: int, workers: int) -> N
     import uvicorn
 
     os.environ.update(to_environment(settings))
+    if workers > 1:  # they are processes of their own
+        gc.enable()
     uvicorn.run(
         "ci_itest.service.app:worker",
         factory=True,

@@ -12,8 +12,8 @@ from ci_itest.history.views.parts import TAKEN
 from ci_itest.history.views.repositories import Repository
 from ci_itest.model.cases import CaseId
 
-_MOST_ROWS = 40_000
-"""Results that the list of the slowest is made of: some 30 ms of work."""
+_MOST_ROWS = 20_000
+"""Results that the list of the slowest is made of: some 20 ms of work."""
 
 _MOST_CHANGES = 2_000
 

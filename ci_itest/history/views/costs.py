@@ -12,16 +12,19 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from ci_itest.history.rows import VERDICTS
 from ci_itest.history.schema import causes, flaky_cases, results, runs, shards
 from ci_itest.history.views.parts import DAY_US, HAS_FAILED, TAKEN
 from ci_itest.history.views.repositories import Repository
 from ci_itest.model.cases import Verdict
 from ci_itest.model.judged import CauseKind
-from ci_itest.model.upload import CAUSE_CODES
+from ci_itest.model.upload import CAUSE_CODES, VERDICT_CODES
 
 _OWN_FAULT = (CAUSE_CODES[CauseKind.CHANGE], CAUSE_CODES[CauseKind.KNOWN])
 """What the report put down to the change or to a broken main is no cost of a flaky test."""
+
+_FAILED, _RECOVERED, _MUTED = (
+    VERDICT_CODES[verdict] for verdict in (Verdict.FAILED, Verdict.RECOVERED, Verdict.QUARANTINED)
+)
 
 Pull = int | str
 """A pull request by its number, and by its branch where the number is not known."""
@@ -79,27 +82,30 @@ def costs(connection: Connection, repository: Repository, *, since_us: int) -> t
     known = {row.id: _run(row, repository.main) for row in found}
     excused = {(run_id, case_id) for run_id, case_id in connection.execute(_excused(repository, since_us=since_us))}
     by_case: dict[int, Cost] = {}
-    for run_id, case_id, verdict, retried_us in connection.execute(_failures(repository, first=min(known))):
+    for run_id, case_id, verdict, retried_us in connection.execute(_failures(repository, first=min(known))).all():
         run = known.get(run_id)
-        if run is not None:  # an older one, recorded late
-            cost = by_case.setdefault(case_id, Cost())
-            cost.days[run.day] = cost.days.get(run.day, 0) + 1
-            if (run_id, case_id) not in excused:
-                _add(cost, run, VERDICTS[verdict], retried_us)
+        if run is None:  # an older one, recorded late
+            continue
+        cost = by_case.get(case_id)
+        if cost is None:
+            cost = by_case[case_id] = Cost()
+        cost.days[run.day] = cost.days.get(run.day, 0) + 1
+        if (run_id, case_id) not in excused:
+            _add(cost, run, verdict, retried_us)
     pulls = {run.pull for run in known.values() if run.pull is not None}
     return by_case, Traffic(len(found), len(pulls), sum(float(row.billed or 0.0) for row in found))
 
 
-def _add(cost: Cost, run: _Run, verdict: Verdict, retried_us: int) -> None:
+def _add(cost: Cost, run: _Run, verdict: int, retried_us: int) -> None:
     cost.seconds += retried_us / 1e6
-    if verdict is Verdict.FAILED:
+    if verdict == _FAILED:
         cost.failed += 1
         cost.seconds += run.share_seconds
         if run.pull is not None:
             cost.pulls.add(run.pull)
-    elif verdict is Verdict.RECOVERED:
+    elif verdict == _RECOVERED:
         cost.recovered += 1
-    elif verdict is Verdict.QUARANTINED:
+    elif verdict == _MUTED:
         cost.muted += 1
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
 from ci_itest.history.rows import VERDICTS, details_of, unpacked
 from ci_itest.history.schema import cases, causes, failures, results, runs, shards
-from ci_itest.history.views.parts import CAUSES, HAS_CAUSE, TAKEN, run_seconds
+from ci_itest.history.views.parts import CAUSES, HAS_CAUSE, TAKEN
 from ci_itest.model.cases import CaseId, Verdict
 from ci_itest.model.judged import CauseKind
 from ci_itest.model.run import PhaseTime
 from ci_itest.model.upload import VERDICT_CODES
 
 _MOST_RUNS = 20_000
+_COUNTED = (
+    Verdict.PASSED,
+    Verdict.FAILED,
+    Verdict.RECOVERED,
+    Verdict.SKIPPED,
+    Verdict.QUARANTINED,
+    Verdict.MISSING,
+)
 _BAD = tuple(
     VERDICT_CODES[verdict] for verdict in (Verdict.FAILED, Verdict.RECOVERED, Verdict.QUARANTINED, Verdict.MISSING)
 )
@@ -121,24 +130,19 @@ def run_page(
         statement = statement.where(runs.c.conclusion == conclusion)
     if before:
         statement = statement.where(tuple_(runs.c.started_us, runs.c.id) < before)
-    found = connection.execute(statement).all()
-    taken = _seconds_of(connection, [row.id for row in found])
-    return tuple(_run_row(row, *taken.get(row.id, (0.0, 0.0))) for row in found)
+    return tuple(RunRow(*row) for row in connection.execute(statement))
 
 
 def runs_since(connection: Connection, repository_id: int, *, since_us: int) -> tuple[RunRow, ...]:
     """The newest runs since a time, the oldest of them first."""
-    taken = run_seconds(repository_id, since_us=since_us)
     statement = (
         _run_rows(repository_id)
-        .add_columns(func.coalesce(taken.c.wall, 0.0).label("wall"), func.coalesce(taken.c.billed, 0.0).label("billed"))
-        .outerjoin(taken, taken.c.run_id == runs.c.id)
         .where(runs.c.started_us >= since_us)
         .order_by(runs.c.started_us.desc())
         .limit(_MOST_RUNS)
     )
     found = connection.execute(statement).all()
-    return tuple(_run_row(row, float(row.wall), float(row.billed)) for row in reversed(found))
+    return tuple(RunRow(*row) for row in reversed(found))
 
 
 def branches(connection: Connection, repository_id: int, *, since_us: int, limit: int = 100) -> tuple[str, ...]:
@@ -158,13 +162,14 @@ def one_run(
 ) -> OneRun | None:
     """The run; None when there is none of that id."""
     row = connection.execute(
-        _run_rows(repository_id).where(runs.c.ci_run_id == run_id, runs.c.run_attempt == attempt)
+        _run_rows(repository_id)
+        .add_columns(runs.c.details)
+        .where(runs.c.ci_run_id == run_id, runs.c.run_attempt == attempt)
     ).first()
     if row is None:
         return None
     found = connection.execute(select(shards).where(shards.c.run_id == row.id).order_by(shards.c.suite)).all()
     parts = sorted((_shard(shard) for shard in found), key=lambda shard: (shard.suite, shard.index))
-    wall = max((shard.wall_seconds for shard in parts), default=0.0)
     bad = connection.execute(
         _run_cases(row.id)
         .where(results.c.verdict.in_(_BAD))
@@ -174,7 +179,7 @@ def one_run(
     messages = _messages(connection, row.id, [each.case_id for each in bad])
     slowest = connection.execute(_run_cases(row.id).order_by(TAKEN.desc()).limit(10)).all()
     return OneRun(
-        row=_run_row(row, wall, sum(shard.wall_seconds for shard in parts)),
+        row=RunRow(*row[:-1]),
         bad=tuple(_case(each, messages.get(each.case_id, "")) for each in bad),
         slowest=tuple(_case(each) for each in slowest),
         shards=tuple(parts),
@@ -183,32 +188,25 @@ def one_run(
 
 
 def _run_rows(repository_id: int) -> Select[Any]:
-    return select(runs).where(runs.c.repository_id == repository_id)
+    """What a `RunRow` is made of, in the order of its fields."""
+    return select(
+        runs.c.id,
+        runs.c.ci_run_id,
+        runs.c.run_attempt,
+        runs.c.commit_sha,
+        runs.c.branch,
+        runs.c.started_us,
+        runs.c.conclusion,
+        *(runs.c[verdict.value] for verdict in _COUNTED),
+        runs.c.is_trusted,
+        _shard_seconds(func.max),
+        _shard_seconds(func.sum),
+    ).where(runs.c.repository_id == repository_id)
 
 
-def _seconds_of(connection: Connection, run_numbers: list[int]) -> dict[int, tuple[float, float]]:
-    found = connection.execute(
-        select(shards.c.run_id, func.max(shards.c.wall_seconds), func.sum(shards.c.wall_seconds))
-        .where(shards.c.run_id.in_(run_numbers))
-        .group_by(shards.c.run_id)
-    )
-    return {number: (float(wall), float(billed)) for number, wall, billed in found}
-
-
-def _run_row(row: Any, wall: float, billed: float) -> RunRow:
-    return RunRow(
-        number=row.id,
-        run_id=row.ci_run_id,
-        attempt=row.run_attempt,
-        commit=row.commit_sha,
-        branch=row.branch,
-        started_us=row.started_us,
-        conclusion=row.conclusion,
-        is_trusted=bool(row.is_trusted),
-        wall_seconds=wall,
-        billed_seconds=billed,
-        **{verdict.value: getattr(row, verdict.value) for verdict in Verdict},
-    )
+def _shard_seconds(of: Callable[[Any], ColumnElement[float]]) -> ColumnElement[float]:
+    seconds = select(of(shards.c.wall_seconds)).where(shards.c.run_id == runs.c.id).scalar_subquery()
+    return func.coalesce(seconds, 0.0)
 
 
 def _run_cases(run_number: int) -> Select[Any]:
