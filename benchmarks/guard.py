@@ -1,6 +1,7 @@
 """The guard: shards killed by SIGKILL at random moments, and what is left of them on the engine after 1.5 s.
 
-Beside testcontainers-python, killed once when its containers are up. `--kills` (50), `--seed`, `--quick`.
+Beside testcontainers-python, killed once when its containers are up. `--kills` (50) unless
+`--seconds` (420) are over before, `--seed`, `--quick`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import time
 from dataclasses import dataclass
 
+from benchmarks.clock import Clock
 from benchmarks.services import MIRROR, TWO, ours, peer_python
 from benchmarks.services_parts import OURS, TESTCONTAINERS
 from benchmarks.table import Row, show
@@ -94,6 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=420.0, help="how long the kills may take; eight in any case")
     parser.add_argument("--quick", action="store_true", help="eight kills")
     arguments = parser.parse_args()
     kills = 8 if arguments.quick else arguments.kills
@@ -105,14 +108,14 @@ def main() -> None:
     ours(TWO)
     whole_seconds = time.monotonic() - began  # the machine may be busy: moments fall into all of a start, and after it
     outcomes: list[Killed] = []
-    for number in range(kills):
+    for number in Clock(arguments.seconds, least=8).rounds(kills):
         moment = chance.uniform(0.0, whole_seconds)
         outcomes.append(one := killed_after(moment, engine))
         words = f"{one.held} held, {one.left} left, gone after {one.gone_seconds:.2f} s"
-        print(f"kill {number + 1} after {moment:.2f} s: {words}", flush=True)
+        print(f"kill {number} after {moment:.2f} s: {words}", flush=True)
     count = sum(one.left for one in outcomes)
     gone = [one.gone_seconds for one in outcomes if one.held]
-    value = f"{count} after {kills} kills, {len(gone)} of which held something"
+    value = f"{count} after {len(outcomes)} kills, {len(gone)} of which held something"
     if gone:
         value += f"; gone after {statistics.median(gone):.2f} s, at most {max(gone):.2f} s"
     peers = f"testcontainers-python without its reaper: {testcontainers_left(engine)} containers of one kill"

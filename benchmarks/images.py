@@ -30,7 +30,7 @@ from ci_itest.containers.supply import Supply
 
 IMAGES = ("postgres:15", "redis:7", "mariadb:10.11")
 CHANGED = "mariadb:10.11"
-_SECONDS, _SNAPSHOT_SECONDS = 300.0, 150.0  # after which no further round is begun
+_SECONDS, _SNAPSHOT_SECONDS = 270.0, 120.0  # after which no further round is begun
 REGISTRY = os.environ.get("CI_ITEST_REGISTRY_MIRROR", "127.0.0.1:5599")
 
 

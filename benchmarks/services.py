@@ -2,7 +2,7 @@
 
 Beside testcontainers-python and Docker Compose, on the same engine and images, rounds interleaved. The figure that
 counts is the least of all rounds, since every round of every tool meets the same machine. `--rounds` (7) of each unless
-its part of `--seconds` (480) is over before, at least two; `--quick`.
+its part of `--seconds` (420) is over before, at least two; `--quick`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from benchmarks.services_parts import COMPOSE, HTTP, OURS, TESTCONTAINERS
 from benchmarks.table import Row, show
 from ci_itest.containers.engine import Engine
 from ci_itest.containers.images import ensure_image
+from tests.helpers.suites import suite_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 MIRROR = os.environ.get("CI_ITEST_REGISTRY_MIRROR", "")
@@ -133,7 +134,7 @@ def overhead(rounds: int, clock: Clock) -> list[Row]:
                 f'shards = 1\nworkers = 1\n[services]\nredis = "redis:7"\n[images]\nmirror = "{MIRROR}"\n'
             )
             command = [sys.executable, "-I", "-m", "ci_itest"]
-            variables = {**os.environ, "VIRTUAL_ENV": str(Path(sys.executable).parent.parent)}
+            variables = suite_environment()
             plan = [*command, "plan", "--run-id", run]
             subprocess.run(plan, cwd=root, env=variables, check=True, capture_output=True)
             created = watched_creation(run)
@@ -179,7 +180,7 @@ def watched_creation(run: str) -> Callable[[], float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=480.0, help="how long all of it may take")
+    parser.add_argument("--seconds", type=float, default=420.0, help="how long all of it may take")
     parser.add_argument("--quick", action="store_true", help="two rounds of each")
     arguments = parser.parse_args()
     rounds = 2 if arguments.quick else arguments.rounds
