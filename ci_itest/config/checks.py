@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from ci_itest.config.runner_checks import check_command, check_runner
 from ci_itest.errors import SettingsError
@@ -14,6 +15,7 @@ from ci_itest.model.settings import (
     CacheSettings,
     CommandSettings,
     ComposeSettings,
+    DeclaredSettings,
     PrepareSettings,
     ServiceSettings,
     SuiteSettings,
@@ -49,6 +51,8 @@ def check_whole(made: Any, path: KeyPath, place: Place) -> None:
             _check_cache(made, path, place)
         case AppSettings():
             _check_app(made, path, place)
+        case DeclaredSettings():
+            _check_declared(made, path, place)
         case _:
             pass
 
@@ -87,6 +91,15 @@ def _check_cache(made: CacheSettings, path: KeyPath, place: Place) -> None:
         # The cache action takes a path a line, and one that begins with ! as what to leave out.
         if not one.strip() or not one.isprintable() or one.strip().startswith("!"):
             raise SettingsError(f"{place((*path, 'paths'))}: {one!r} is no folder.")
+
+
+def _check_declared(made: DeclaredSettings, path: KeyPath, place: Place) -> None:
+    for one in made.hosts:
+        if (found := urlsplit(one if "://" in one else f"//{one}").hostname) != one.lower():
+            raise SettingsError(
+                f"{place((*path, 'hosts'))}: {one!r} is no host.",
+                hint=f'Write "{found}".' if found else 'Write for example hosts = ["api.pay.example"].',
+            )
 
 
 def _check_service(made: ServiceSettings, path: KeyPath, place: Place) -> None:

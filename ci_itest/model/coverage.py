@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 KINDS = ("routes", "tables", "queues", "caches", "outside hosts")
 READ = "tables read"
@@ -37,7 +38,7 @@ class IntegrationCoverage:
         """What there is of a kind, by name, and how often it was used; what was used undeclared after it."""
         found = dict.fromkeys(sorted(self.declared.get(kind, ())), 0)
         for name, times in self._touches(kind):
-            place = _route_of(name, found) if kind == "routes" else name
+            place = _route_of(name, found) if kind == "routes" else _declared_as(name, found)
             found[place] = found.get(place, 0) + times
         return found
 
@@ -106,6 +107,13 @@ def bounded(coverage: IntegrationCoverage) -> IntegrationCoverage:
 
 def _cut(name: str) -> str:
     return name[:_LONGEST_NAME]
+
+
+def _declared_as(used: str, names: Mapping[str, int]) -> str:
+    """The declared name that stands for a used one, `orders.*` for `orders.gw0`; itself where none does."""
+    if used in names:
+        return used
+    return next((name for name in names if "*" in name and fnmatchcase(used, name)), used)
 
 
 def _route_of(asked: str, routes: Mapping[str, int]) -> str:

@@ -204,6 +204,16 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredSettings:
+    """`[declared]`: what the app uses that no schema tells; integration coverage names what of it no test used."""
+
+    queues: tuple[str, ...] = _setting(
+        (), "Queues, streams, channels and subjects, as `messages` names them; `orders.*` for one of each worker."
+    )
+    hosts: tuple[str, ...] = _setting((), "Hosts outside that the app calls, as stub_http stands in for them.")
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteSettings:
     """What a suite is and how it runs; at the top of the file for the suite `main`."""
 
@@ -245,6 +255,9 @@ class SuiteSettings:
     tokens: TokenSettings = _setting(TokenSettings(), "What the tokens of the pytest fixture token_for look like.")
     network: NetworkSettings = _setting(NetworkSettings(), "What tests reach beside services and this machine.")
     database: DatabaseSettings = _setting(DatabaseSettings(), "What the pytest fixtures for databases work on.")
+    declared: DeclaredSettings = _setting(
+        DeclaredSettings(), "What the app uses, for integration coverage, beside its routes, tables and caches."
+    )
     boot: Seconds = _setting(
         Seconds(30), "What a job takes beside ci-itest (checkout, installation); counts for `target` and the bill."
     )
@@ -313,7 +326,7 @@ class ReportSettings:
         "failures", "new-failures: what fails in the base branch's newest complete run too lets the run pass."
     )
     integration_coverage: float = _setting(
-        0.0, "Percent of the app's routes, tables and caches that the tests of all shards must reach; 0: none."
+        0.0, "Percent of all that the app declares that the tests of all shards must reach; 0: none."
     )
 
 

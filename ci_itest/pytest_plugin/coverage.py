@@ -18,7 +18,7 @@ import pytest
 
 from ci_itest.model.coverage import FILE_NAME, KINDS, IntegrationCoverage
 from ci_itest.pytest_plugin.caches import CacheWatch
-from ci_itest.pytest_plugin.session import session_if_started
+from ci_itest.pytest_plugin.session import session_if_started, session_of
 
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 _SHOWN = 30
@@ -115,11 +115,20 @@ def coverage_of(config: pytest.Config) -> Coverage:
     coverage = config.stash.get(_COVERAGE, None)
     if coverage is None:
         coverage = config.stash[_COVERAGE] = Coverage()
+        if not _is_controller(config):
+            declared = session_of(config).settings.declared
+            coverage.declare("queues", declared.queues)
+            coverage.declare("outside hosts", declared.hosts)
         session = session_if_started(config)
         if session is not None and _looks_at_caches(config):
             coverage.caches = CacheWatch(session.endpoints.values())
         config.pluginmanager.register(_Reporter(config), "ci-itest-coverage")
     return coverage
+
+
+def _is_controller(config: pytest.Config) -> bool:
+    """Whether this process runs no test itself: its workers read the settings and hand on what they declare."""
+    return bool(getattr(config.option, "numprocesses", None)) and not hasattr(config, "workerinput")
 
 
 def _looks_at_caches(config: pytest.Config) -> bool:

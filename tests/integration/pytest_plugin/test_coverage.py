@@ -48,7 +48,7 @@ def shop(root: Path, **tests: str) -> Path:
 
 def section(ran: Ran) -> list[str]:
     lines = ran.output.partition("integration coverage")[2].splitlines()[1:]
-    return [line for line in lines if line.startswith(("not reached", "routes", "outside", "together"))]
+    return [line for line in lines if line.startswith(("not reached", "routes", "queues", "outside", "together"))]
 
 
 def test_what_no_test_reaches_stands_first(tmp_path: Path) -> None:
@@ -67,6 +67,25 @@ def test_without_its_only_test_a_route_is_not_reached(tmp_path: Path) -> None:
     ran = pytest_in(shop(tmp_path, reads=READS))
 
     assert "not reached: route POST /orders" in section(ran)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_queues_and_hosts_are_held_against_what_the_settings_declare(tmp_path: Path, workers: str) -> None:
+    root = shop(tmp_path, reads=READS, places=PLACES)
+    (root / "ci-itest.toml").write_text('[declared]\nqueues = ["orders"]\nhosts = ["pay.example", "mail.example"]\n')
+
+    ran = pytest_in(root, "-n", workers)
+
+    assert section(ran) == [
+        "not reached: route DELETE /orders/{number}",
+        "not reached: route GET /orders/newest",
+        "not reached: queue orders",
+        "not reached: outside host mail.example",
+        "routes: 2 of 4",
+        "queues: 0 of 1",
+        "outside hosts: 1 of 2",
+        "together: 43 %",
+    ]
 
 
 @pytest.mark.parametrize(("least", "code"), [("50", 0), ("51", 1)])
@@ -101,3 +120,13 @@ def test_a_route_with_fewer_parameters_is_the_one_that_was_meant() -> None:
         "POST /orders/1": 1,
     }
     assert coverage.found.percent == pytest.approx(66.7, abs=0.1)
+
+
+def test_a_declared_pattern_stands_for_the_names_of_each_worker() -> None:
+    coverage = Coverage()
+    coverage.declare("queues", ["orders.*", "receipts"])
+
+    coverage.touch("queues", "orders.gw0", "orders.gw1", "other")
+
+    assert coverage.found.result("queues") == {"orders.*": 2, "other": 1, "receipts": 0}
+    assert coverage.found.missed("queues") == ["receipts"]

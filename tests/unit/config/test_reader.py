@@ -169,6 +169,8 @@ def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_name(
         ("services = 5", "a table ([services])"),
         ("[services]\npg = 5", "a table"),
         ("[services.pg]\nport = 1", "names no image"),
+        ('[declared]\nhosts = ["https://pay.example/v1"]', "'https://pay.example/v1' is no host"),
+        ('[declared]\nhosts = ["pay.example:443"]', "'pay.example:443' is no host"),
         ('[services.app]\nimage = "x"', "no service can be called `app`"),
         ('prepare = "x"', "an array of tables"),
         ("[[prepare]]\ninputs = []", "has no command"),
