@@ -6,15 +6,14 @@ The library is imported when an engine is reached, not before: importing it take
 from __future__ import annotations
 
 import contextlib
-import socket
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ci_itest.containers.address import engine_address, knock, unreachable
 from ci_itest.containers.image_names import ImageName
+from ci_itest.containers.pulling import follow_pull, pull_hint
 from ci_itest.errors import EngineError
 
 if TYPE_CHECKING:
@@ -22,10 +21,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 
-_DEFAULT_SOCKET = "/var/run/docker.sock"
 _REQUEST_SECONDS = 60
-_CONNECT_SECONDS = 5.0
-_TELL_SECONDS = 0.5
 _CONNECTIONS = 32  # one a service that starts, and some to spare; the library's own default is 10
 _KEPT_LOG_BYTES = "64m"  # of a container, in each of two files: a server gone wild must not fill the disk
 
@@ -156,11 +152,11 @@ class Engine:
         # Never empty, or the library would read the process's own environment instead.
         wanted = {name: environment[name] for name in ("DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY") if name in environment}
         try:
-            _knock(address)
+            knock(address)
             arguments = kwargs_from_env({"DOCKER_HOST": address, **wanted})
             api = docker.APIClient(timeout=_REQUEST_SECONDS, max_pool_size=_CONNECTIONS, **arguments)
         except (docker.errors.DockerException, OSError) as error:
-            raise _unreachable(address, error, was_asked="DOCKER_HOST" in environment) from error
+            raise unreachable(address, error, was_asked="DOCKER_HOST" in environment) from error
         return cls(api, address=address, environment=environment)
 
     def close(self) -> None:
@@ -223,9 +219,9 @@ class Engine:
             with _refusals(f"Cannot pull {name}"):
                 stream = self._api.pull(repository, tag=parsed.version, stream=True, decode=True)
                 with contextlib.closing(stream):
-                    _follow_pull(name, stream, progress)
+                    follow_pull(name, stream, progress)
         except EngineError as error:
-            raise EngineError(error.message, hint=_pull_hint(error.message)) from error
+            raise EngineError(error.message, hint=pull_hint(error.message)) from error
 
     def tag(self, source: str, *, target: str) -> None:
         """Give the image `source` the further name `target`."""
@@ -408,45 +404,6 @@ def login_of(registry: str) -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value}
 
 
-def engine_address(environment: Mapping[str, str]) -> str:
-    """Where to look for an engine: `DOCKER_HOST`, else the first socket there is, else the usual one."""
-    if asked := environment.get("DOCKER_HOST"):
-        return asked
-    home, runtime = environment.get("HOME", ""), environment.get("XDG_RUNTIME_DIR", "")
-    rootless = [f"{runtime}/docker.sock"] if runtime else []
-    desktop = [f"{home}/.docker/run/docker.sock", f"{home}/.colima/default/docker.sock"] if home else []
-    sockets = [_DEFAULT_SOCKET, *rootless, *desktop]
-    return f"unix://{next((path for path in sockets if Path(path).is_socket()), _DEFAULT_SOCKET)}"
-
-
-def _knock(address: str) -> None:
-    """Connect once, so that what is wrong is told by the system itself; OSError when nothing answers."""
-    parts = urlsplit(address)
-    if parts.scheme == "unix":
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_CONNECT_SECONDS)
-            connection.connect(parts.path)
-    elif parts.scheme in ("tcp", "http", "https") and parts.hostname and parts.port:
-        socket.create_connection((parts.hostname, parts.port), timeout=_CONNECT_SECONDS).close()
-
-
-def _unreachable(address: str, error: Exception, *, was_asked: bool) -> EngineError:
-    where = f"{address} (from DOCKER_HOST)" if was_asked else address
-    found, hint = _unreachable_words(error)
-    return EngineError(f"No Docker engine answers at {where}: {found}.", hint=hint)
-
-
-def _unreachable_words(error: Exception) -> tuple[str, str]:
-    start = "Start Docker, or set DOCKER_HOST to where your engine listens."
-    if isinstance(error, FileNotFoundError):
-        return "there is no such socket", start
-    if isinstance(error, PermissionError):
-        return "permission denied", "Add yourself to the group `docker` and log in again, or use rootless Docker."
-    if isinstance(error, ConnectionRefusedError):
-        return "nothing listens there", start
-    return str(error), "Check DOCKER_HOST, and that the engine runs: `docker version`."
-
-
 @contextlib.contextmanager
 def _refusals(what: str, *, hint: Callable[[str], str] | None = None, but_not: tuple[int, ...] = ()) -> Iterator[None]:
     """Turn what the library raises into an EngineError that begins with `what`; pass over the statuses `but_not`."""
@@ -469,52 +426,6 @@ def _network_hint(words: str) -> str:
     if "address pools" in words:
         return "Networks of earlier runs fill the engine; remove unused ones with `docker network prune`."
     return ""
-
-
-_PULL_HINTS = (
-    (("toomanyrequests", "rate limit"), "The registry limits pulls; `docker login`, or set `[images] mirror`."),
-    (("no matching manifest",), "The image is not made for this machine's platform; choose another image or tag."),
-    (
-        ("manifest unknown", "not found", "does not exist", "access denied", "unauthorized", "invalid reference"),
-        "Check the image's name and tag; a private image needs `docker login` first.",
-    ),
-    (
-        ("no such host", "connection refused", "timeout", "network is unreachable", "lookup ", "i/o"),
-        "The registry is not reached; check the network, or set `[images] mirror` to one that is.",
-    ),
-)
-
-
-def _pull_hint(message: str) -> str:
-    lower = message.lower()
-    return next((hint for words, hint in _PULL_HINTS if any(word in lower for word in words)), "")
-
-
-def _follow_pull(name: str, stream: Iterator[dict[str, Any]], progress: Callable[[str], None]) -> None:
-    layers: dict[str, tuple[int, int]] = {}
-    told_at = 0.0
-    for event in stream:
-        if error := event.get("error"):
-            raise EngineError(f"Cannot pull {name}: {error}.")
-        _note_layer(layers, event)
-        if time.monotonic() - told_at >= _TELL_SECONDS:
-            told_at = time.monotonic()
-            progress(_pulled(layers))
-
-
-def _note_layer(layers: dict[str, tuple[int, int]], event: Mapping[str, Any]) -> None:
-    layer, status, detail = event.get("id", ""), event.get("status"), event.get("progressDetail") or {}
-    if status == "Downloading" and detail.get("total"):
-        layers[layer] = (int(detail.get("current", 0)), int(detail["total"]))
-    elif status == "Download complete" and layer in layers:
-        layers[layer] = (layers[layer][1], layers[layer][1])
-
-
-def _pulled(layers: Mapping[str, tuple[int, int]]) -> str:
-    current, total = (sum(pair[side] for pair in layers.values()) / 1e6 for side in (0, 1))
-    if not total:
-        return ""
-    return f"{current:.0f} of {total:.0f} MB" if current < total else f"unpacking {total:.0f} MB"
 
 
 def _digest(repository_digests: Sequence[str], *, of: str) -> str:

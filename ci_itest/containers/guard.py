@@ -17,8 +17,9 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
+from ci_itest.containers.address import engine_address
 from ci_itest.containers.bare_engine import BareEngine
-from ci_itest.containers.engine import Engine, engine_address
+from ci_itest.containers.engine import Engine
 from ci_itest.containers.leftovers import Remover, remove_labelled
 from ci_itest.containers.owner import started_at
 from ci_itest.errors import CiItestError

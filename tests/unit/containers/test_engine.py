@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ci_itest.containers.engine import Engine, engine_address
+from ci_itest.containers.address import engine_address
+from ci_itest.containers.engine import Engine
 from ci_itest.errors import EngineError, ExitCode
 from ci_itest.process import output_of
 
