@@ -209,11 +209,9 @@ def test_a_process_that_dies_costs_its_own_file_and_is_named(name: str, workers:
         assert words in finding.message
 
 
-@pytest.mark.parametrize("name", [name for name, sample in SAMPLES.items() if sample.hang])
-def test_a_runner_that_hangs_is_ended_with_all_it_started(name: str, tmp_path: Path) -> None:
-    sample = SAMPLES[name]
+def test_a_runner_that_hangs_is_ended_with_all_it_started(sample: Sample, tmp_path: Path) -> None:
     root = planned(sample, tmp_path / "it")
-    write_files(root, {sample.plain: sample.hang})
+    write_files(root, {sample.hanging or sample.plain: sample.hang})
     lines: list[str] = []
     options = ("--set", "shard_timeout=1h", "--set", "case_timeout=0")
 
@@ -295,6 +293,30 @@ def test_a_runner_that_is_too_old_is_named_with_its_version(
     assert code == 2, output
     assert f"{package} {version} is installed" in output
     assert "is the oldest that works" in output
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        ("vitest", "--reporter=json"),
+        ("jest", "--reporters=jest-silent"),
+        ("playwright", "--reporter=json"),
+        ("go", "-json"),
+        ("phpunit", "--testdox"),
+    ],
+)
+def test_a_reporter_among_the_arguments_loses_no_case_in_silence(name: str, argument: str, tmp_path: Path) -> None:
+    sample = SAMPLES[name]
+    root = planned(sample, tmp_path / "it", arguments=argument)
+
+    code, output = ci_itest("run-shard", "--shard", "1", root=root, **variables(root))
+
+    shard = shard_of(root, sample)
+    if shard.stop_reason is StopReason.NONE:
+        assert {case.node_id for case in shard.collected} == set(sample.verdicts), output
+    else:
+        assert code == 2, output
+        assert argument in output or "reporter" in output
 
 
 def test_a_command_that_leaves_no_report_is_no_green_one(tmp_path: Path) -> None:

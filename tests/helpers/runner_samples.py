@@ -45,7 +45,8 @@ class Sample:
         names: Of the cases that pass, fail, are skipped, print workflow commands, and recover.
         twins: Two cases with the same titles in the odd file; not every runner takes them.
         program: Must be on PATH; "" for none.
-        hang: Text of a test file that never ends and makes a file `hanging` before; "" where another sample shows it.
+        hang: Text of a test file that never ends and makes a file `hanging` before.
+        hanging: Where that text goes; "" for the plain file.
         node_modules: The example that has the runner installed; "" for none.
         group: What stands before the names in the plain file.
     """
@@ -58,6 +59,7 @@ class Sample:
     flaky: str
     crash: str
     hang: str = ""
+    hanging: str = ""
     node_modules: str = ""
     group: str = "prices > "
     names: tuple[str, ...] = ("adds up", "is wrong", "comes later", "tells commands", "recovers")
@@ -126,6 +128,14 @@ def _kills(whom: str, head: str = "") -> str:
     return f"{head}\ntest('ends the runner', async () => {{ {body} }});\n"
 
 
+_HANGS = """
+const fs = require("node:fs");
+test("hangs", async () => {
+  fs.writeFileSync("hanging", "");
+  while (true) {}
+});
+"""
+
 _VITEST = javascript(head="const describe = globalThis.describe, test = globalThis.test, expect = globalThis.expect;")
 VITEST = Sample(
     name="vitest",
@@ -141,13 +151,7 @@ VITEST = Sample(
     odd="tests/ä b/odd.test.cjs",
     flaky="tests/flaky.test.cjs",
     crash=_kills("process.ppid"),
-    hang="""
-        const fs = require("node:fs");
-        test("hangs", async () => {
-          fs.writeFileSync("hanging", "");
-          while (true) {}
-        });
-    """,
+    hang=_HANGS,
     node_modules="node",
 )
 
@@ -165,6 +169,7 @@ JEST = Sample(
     odd="tests/ä b/odd.test.js",
     flaky="tests/flaky.test.js",
     crash=_kills("process.pid"),
+    hang=_HANGS,
     node_modules="node",
 )
 
@@ -183,6 +188,7 @@ PLAYWRIGHT = Sample(
     odd="tests/ä b/odd.spec.js",
     flaky="tests/flaky.spec.js",
     crash=_kills("process.ppid", 'const { test } = require("@playwright/test");'),
+    hang=f'const {{ test }} = require("@playwright/test");{_HANGS}',
     node_modules="playwright",
     twins=("twice",),
 )
@@ -284,6 +290,9 @@ GO = Sample(
     odd="odd",
     flaky="flaky",
     crash="",
+    hanging="prices/prices_test.go",
+    hang=_GO_HEAD.format("prices")
+    + 'func TestHangs(t *testing.T) { os.WriteFile("../hanging", nil, 0o600); for {} }\n',
     names=("TestAddsUp", "TestIsWrong", "TestComesLater", "TestTellsCommands", "TestRecovers"),
     odd_names=(
         "TestNames",
@@ -331,6 +340,8 @@ PHPUNIT = Sample(
     odd="tests/ä b/OddTest.php",
     flaky="tests/FlakyTest.php",
     crash="",
+    hang=_PHP_HEAD
+    + "class PricesTest extends TestCase { function testHangs() { touch('hanging'); while (true) {} } }\n",
     names=("testAddsUp", "testIsWrong", "testComesLater", "testTellsCommands", "testRecovers"),
     odd_names=tuple(f'testNames with data set "{name}"' for name in (LONG, LINES, QUOTES)),
     twins=(),
