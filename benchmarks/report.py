@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,9 @@ CORPUS = Path(os.environ.get("CI_ITEST_JUNIT", ROOT.parent / "shared" / "data" /
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ci-itest-bench" / "report"
 NO_PEERS = "--no-peers"
 FIGURE = "page,comment,summary"
+PEERS_SECONDS = 270.0
+"""For all other tools on 100,000 cases together, so that the whole benchmark ends within nine minutes."""
+
 _AS_INSTALLED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """An installed tool has its modules compiled; so has the one that is measured."""
 
@@ -43,7 +47,14 @@ EVERYTHING = "page,comment,summary,junit,ctrf,run,badge"
 
 def peer_words(name: str, files: Sequence[str]) -> str:
     """What another tool says of the files; nothing where no peers are wanted."""
-    return "" if NO_PEERS in sys.argv else report_peers.peer_words(name, files)
+    if NO_PEERS in sys.argv:
+        return ""
+    try:
+        return report_peers.peer_words(name, files)
+    except PeerMissingError as error:
+        return f"{name}: {error}"
+    except report_peers.PeerStoppedError:
+        return f"{name}: stopped after {report_peers.LONGEST:.0f} s"
 
 
 def child(out: Path, formats: str, *files: Path) -> dict[str, Any]:
@@ -142,9 +153,11 @@ def hostile_rows() -> list[Row]:
     slowest = largest = ("", 0.0)
     with tempfile.TemporaryDirectory() as out:
         for path in sorted(folder.glob("*.xml")):
-            cost = min(
-                (child(Path(out), FIGURE + ",junit", path) for _ in range(2)), key=lambda answer: answer["cpu_seconds"]
-            )
+            cost = child(Path(out), FIGURE + ",junit", path)
+            if cost["cpu_seconds"] > slowest[1]:
+                # What disturbs one on a shared machine only ever adds, and only the slowest is told.
+                again = child(Path(out), FIGURE + ",junit", path)
+                cost = min(cost, again, key=lambda answer: answer["cpu_seconds"])
             slowest = max(slowest, (path.stem, cost["cpu_seconds"]), key=lambda pair: pair[1])
             largest = max(largest, (path.stem, cost["megabytes"]), key=lambda pair: pair[1])
     count = len(list(folder.glob("*.xml")))
@@ -209,8 +222,7 @@ def speed_rows() -> list[Row]:
     folder, out = data(100), CACHE / "out"
     floor, figure = bare_parser_seconds(folder), best(out, FIGURE, folder, times=5)
     everything = best(out, EVERYTHING, folder, times=2)
-    files = sorted(map(str, folder.glob("*.xml")))
-    peers = "" if NO_PEERS in sys.argv else "; ".join(_speed_peers(folder, files))
+    peers = "" if NO_PEERS in sys.argv else "; ".join(_speed_peers())
     size = (out / "report.html").stat().st_size
     return [
         Row(
@@ -232,16 +244,35 @@ def speed_rows() -> list[Row]:
     ]
 
 
-def _speed_peers(folder: Path, files: Sequence[str]) -> Iterator[str]:
-    yield from (_peer(name, files) for name in ("junitparser-merge", "junit2html-merge", "junit2html-page"))
-    yield _peer("pytest-html", files)
-    yield from (report_peers.npm_peer_words(name, folder) for name in report_peers.NPM)
+def _speed_peers() -> Iterator[str]:
+    """Every peer on the same files, or on a tenth of them where it takes too long; what it was given is said."""
+    until = time.monotonic() + PEERS_SECONDS
+    for name in ("junitparser-merge", "junit2html-merge", "junit2html-page", *report_peers.NPM):
+        print(f"  {name} …", file=sys.stderr)
+        yield _sized_peer(name, until)
+    yield _peer("pytest-html", data(10), report_peers.LONGEST)
     yield report_peers.ELSEWHERE
 
 
-def _peer(name: str, files: Sequence[str]) -> str:
+def _sized_peer(name: str, until: float) -> str:
+    seconds = min(until - time.monotonic(), report_peers.LONGEST)
+    stopped = "no time left for 100,000 cases"
+    if seconds > 10:
+        try:
+            return f"{_peer(name, data(100), seconds)} for 100,000 cases"
+        except report_peers.PeerStoppedError:
+            stopped = f"stopped after {seconds:.0f} s with 100,000 cases"
     try:
-        return peer_words(name, files)
+        return f"{_peer(name, data(10), report_peers.LONGEST)} for 10,000 cases ({stopped})"
+    except report_peers.PeerStoppedError:
+        return f"{name}: {stopped}, and after {report_peers.LONGEST:.0f} s with 10,000"
+
+
+def _peer(name: str, folder: Path, seconds: float) -> str:
+    try:
+        if name in report_peers.NPM:
+            return report_peers.npm_peer_words(name, folder, seconds=seconds)
+        return report_peers.peer_words(name, sorted(map(str, folder.glob("*.xml"))), seconds=seconds)
     except PeerMissingError as error:
         return f"{name}: {error}"
 
@@ -515,8 +546,9 @@ def main(names: Sequence[str]) -> None:
         raise SystemExit(f"There is no part {', '.join(unknown)}. There are: {', '.join(PARTS)}; and {NO_PEERS}.")
     rows: list[Row] = []
     for name in wanted or PARTS:
-        print(f"{name} …", file=sys.stderr)
+        started = time.monotonic()
         rows += PARTS[name]()
+        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
     show("report", rows)
 
 

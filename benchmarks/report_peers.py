@@ -12,8 +12,13 @@ from pathlib import Path
 
 from benchmarks.peers import FOLDER, PeerMissingError, python_with
 
-LONGEST = 240.0
+LONGEST = 90.0
 """Seconds a peer may take before it is stopped, and that is its figure."""
+
+
+class PeerStoppedError(Exception):
+    """A peer took longer than it was given."""
+
 
 _HEAD = """
 import json, resource, sys, time, warnings
@@ -98,7 +103,6 @@ _PACKAGES = {
 }
 
 
-_NPM_LONGEST = 900.0
 NPM = {
     "allure-3": ("allure@3.18.0", ["allure", "awesome", "--single-file", "--output", "{out}", "{folder}"]),
     "allure-2": ("allure-commandline@2.46.1", ["allure", "generate", "--clean", "--output", "{out}", "{folder}"]),
@@ -122,8 +126,12 @@ print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
 ELSEWHERE = "EnricoMi/publish-unit-test-result-action is on no package registry (a Docker image): not run"
 
 
-def peer_words(name: str, files: Sequence[str]) -> str:
-    """What a peer says of the files, or what it cost; that it is missing, or took too long, where so."""
+def peer_words(name: str, files: Sequence[str], *, seconds: float = LONGEST) -> str:
+    """What a peer says of the files, or what it cost, or that it is missing.
+
+    Raises:
+        PeerStoppedError: It was not done within these seconds.
+    """
     try:
         python = python_with(f"report-{name.partition('-')[0] if name != 'counts' else 'junitparser'}", _PACKAGES[name])
     except PeerMissingError as error:
@@ -132,20 +140,20 @@ def peer_words(name: str, files: Sequence[str]) -> str:
         listed = Path(folder, "files.json")
         listed.write_text(json.dumps(list(files)))
         if name == "pytest-html":
-            return _pytest_html(python, Path(folder))
+            return _pytest_html(python, Path(folder), seconds)
         script = Path(folder, "peer.py")
         script.write_text(_HEAD + _SCRIPTS[name])
         try:
             ended = subprocess.run(
-                [python, script, listed], capture_output=True, text=True, timeout=LONGEST, check=False
+                [python, script, listed], capture_output=True, text=True, timeout=seconds, check=False
             )
-        except subprocess.TimeoutExpired:
-            return f"{name}: stopped after {LONGEST:.0f} s"
+        except subprocess.TimeoutExpired as error:
+            raise PeerStoppedError(name) from error
     words = ended.stdout.strip() or ended.stderr.strip().rpartition("\n")[2]
     return words if words.startswith("junitparser") else f"{name} {words}"
 
 
-def _pytest_html(python: Path, folder: Path) -> str:
+def _pytest_html(python: Path, folder: Path, longest: float) -> str:
     """pytest-html reads no JUnit: what 10,000 tests cost with it beyond what they cost without."""
     (folder / "test_many.py").write_text(
         "import pytest\n@pytest.mark.parametrize('n', range(10_000))\ndef test_it(n): assert n % 50\n"
@@ -162,19 +170,23 @@ def _pytest_html(python: Path, folder: Path) -> str:
                 cwd=folder,
                 capture_output=True,
                 text=True,
-                timeout=LONGEST,
+                timeout=longest,
                 check=False,
             )
-        except subprocess.TimeoutExpired:
-            return f"pytest-html: stopped after {LONGEST:.0f} s"
+        except subprocess.TimeoutExpired as error:
+            raise PeerStoppedError("pytest-html") from error
         seconds.append(float(ended.stdout.rpartition("CPU ")[2] or "nan"))
     page = folder / "report.html"
     size = page.stat().st_size / 1e6 if page.exists() else 0.0
     return f"pytest-html +{seconds[1] - seconds[0]:.1f} s for 10,000 tests, page {size:.1f} MB"
 
 
-def npm_peer_words(name: str, folder: Path) -> str:
-    """What a tool of npm cost on a folder of files, and how much it wrote."""
+def npm_peer_words(name: str, folder: Path, *, seconds: float = LONGEST) -> str:
+    """What a tool of npm cost on a folder of files, and how much it wrote.
+
+    Raises:
+        PeerStoppedError: It was not done within these seconds.
+    """
     package, command = NPM[name]
     try:
         programs = _npm_folder(name, package) / "node_modules" / ".bin"
@@ -184,17 +196,19 @@ def npm_peer_words(name: str, folder: Path) -> str:
         filled = [part.format(out=out, folder=folder) for part in command]
         program = str(_program(programs, filled[0], package))
         ended = subprocess.run(
-            [sys.executable, "-c", _COST, str(_NPM_LONGEST), program, *filled[1:]],
+            [sys.executable, "-c", _COST, str(seconds), program, *filled[1:]],
             capture_output=True,
             text=True,
             check=False,
         )
+        if ended.stderr.startswith("stopped"):
+            raise PeerStoppedError(name)
         if ended.returncode:
             return f"{name}: {ended.stderr.strip()}"
-        seconds, megabytes = json.loads(ended.stdout)
+        cpu_seconds, megabytes = json.loads(ended.stdout)
         written = [path.stat().st_size for path in Path(out).rglob("*") if path.is_file()]
     files = "1 file" if len(written) == 1 else f"{len(written):,} files"
-    return f"{name} {seconds:.1f} s, {megabytes:.0f} MB, wrote {sum(written) / 1e6:.0f} MB in {files}"
+    return f"{name} {cpu_seconds:.1f} s, {megabytes:.0f} MB, wrote {sum(written) / 1e6:.0f} MB in {files}"
 
 
 def _program(programs: Path, name: str, package: str) -> Path:
