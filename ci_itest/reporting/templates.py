@@ -7,6 +7,7 @@ characters, Markdown writes it letter by letter. A template that a user brings r
 from __future__ import annotations
 
 import contextlib
+import re
 import traceback
 from collections.abc import Mapping
 from functools import lru_cache
@@ -20,10 +21,14 @@ from ci_itest.reporting.excerpt import marked_lines
 
 if TYPE_CHECKING:
     from jinja2 import BaseLoader, Environment
+    from markupsafe import Markup
 
 
 OURS = "ci-itest"
 """Folder under which a user's template finds the ones it replaces: `{% extends "ci-itest/comment.md.j2" %}`."""
+
+# After these signs a long name may go on in the next line, rather than in the middle of a word.
+_PARTS = re.compile(r"([/_]|::)(?=\w)")
 
 _THEIRS = "the user's "
 """Stands before the names of a user's templates in tracebacks."""
@@ -168,7 +173,12 @@ def _prepared(kind: str, environment: Environment) -> Environment:
         "trusted": Markup,
     }
     if kind == "html":
-        environment.filters |= {"line": _line, "block": sanitise.block, "trace": marked_lines}
+        environment.filters |= {
+            "line": _line,
+            "block": sanitise.block,
+            "trace": marked_lines,
+            "breakable": _breakable,
+        }
         return environment
 
     def markup(write: Any) -> Any:
@@ -182,6 +192,12 @@ def _prepared(kind: str, environment: Environment) -> Environment:
         "cell": markup(sanitise.prose_cell),
     }
     return environment
+
+
+def _breakable(text: str) -> Markup:
+    from markupsafe import Markup, escape
+
+    return Markup(_PARTS.sub(r"\1<wbr>", str(escape(_shown_html(text)))))  # noqa: S704 -- escaped in the same line
 
 
 def _line(text: str, limit: int = sanitise.NAME_LIMIT) -> str:

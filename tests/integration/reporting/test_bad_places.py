@@ -11,7 +11,7 @@ import pytest
 
 from ci_itest.errors import FileError
 from ci_itest.flows.merge_reports import find_reports, merge_reports
-from ci_itest.flows.publish import publish
+from ci_itest.flows.publish import ReportFormat, publish
 from ci_itest.flows.publish_reports import publish_reports
 from ci_itest.junit.reader import read_report
 from ci_itest.junit.values import FileState
@@ -55,6 +55,16 @@ def test_a_file_that_vanished_before_it_was_read_is_a_finding(tmp_path: Path) ->
     assert [finding.message for finding in merged.run.findings] == [
         "The report gone.xml is not whole: it cannot be read: No such file or directory."
     ]
+
+
+def test_a_file_that_vanishes_before_it_is_merged_into_one_keeps_its_cases_there(tmp_path: Path) -> None:
+    gone, here = report(tmp_path, "gone.xml"), report(tmp_path, "here.xml")
+    merged = merge_reports([gone, here], FACTS)
+    gone.unlink()
+
+    publish_reports(merged, folder=tmp_path / "out", title="T", key="k", at=AT, formats=[ReportFormat.JUNIT])
+
+    assert len(read_report(tmp_path / "out" / "junit.xml").cases) == 4_000
 
 
 def test_a_file_whose_reading_fails_halfway_is_refused() -> None:
