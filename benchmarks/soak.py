@@ -34,6 +34,7 @@ SHOP = PROJECT / "examples" / "shop"
 LONGEST_SECONDS = 600.0
 GUARD_SECONDS = 1.5
 SHARDS = 2
+REDIS = "redis:7"
 
 SETTINGS = """
 python = "PYTHON"
@@ -86,6 +87,10 @@ class Run:
     explained_by: tuple[str, ...] = ()
 
     @property
+    def shop(self) -> Path:
+        return self.folder.parent / "shop"
+
+    @property
     def id(self) -> str:
         return f"soak-{os.getpid()}-{self.number}"
 
@@ -136,9 +141,15 @@ def full_disk(run: Run) -> None:
     run.strike(f"{size} of disk for the bundle of shard 1", harmful=False, explained_by=["1/2", "space"])
 
 
+def redis_from(registry: str, run: Run) -> None:
+    """Name an image that no engine holds yet: of one that it holds, no registry is asked."""
+    settings = run.shop / "ci-itest.toml"
+    settings.write_text(settings.read_text().replace(REDIS, f"{registry}/library/{REDIS}"))
+
+
 def dead_registry(run: Run) -> None:
-    run.environment["CI_ITEST_IMAGES_MIRROR"] = "127.0.0.1:9"
-    run.strike("no registry answers", harmful=True, explained_by=["postgres", "redis", "pull"])
+    redis_from("127.0.0.1:9", run)
+    run.strike("no registry answers", harmful=True, explained_by=["127.0.0.1:9"])
 
 
 # Faults while they run.
@@ -286,10 +297,13 @@ def _cases_of_a_quiet_run(folder: Path, registry: str) -> frozenset[str]:
 def _one(number: int, fault: Fault, folder: Path, dice: random.Random, registry: str, known: frozenset[str]) -> Judged:
     began = time.monotonic()
     run = _new_run(number, folder, dice, registry)
+    settings = run.shop / "ci-itest.toml"
     with contextlib.ExitStack() as stack:
+        stack.callback(settings.write_text, settings.read_text())
         if fault.slows_registry and registry:
-            mirror = stack.enter_context(throttled(registry, delay_seconds=0.2))
-            run.environment["CI_ITEST_IMAGES_MIRROR"] = mirror
+            slow = stack.enter_context(throttled(registry, delay_seconds=0.2))
+            stack.callback(docker, "rmi", f"{slow}/library/{REDIS}")
+            redis_from(slow, run)
             run.struck = "every answer of the registry comes late"
         plan(run)
         fault.before(run)
@@ -447,7 +461,7 @@ def _ci_itest(run: Run, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _command(run: Run, name: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-I", "-m", "ci_itest", name, "--root", str(run.folder.parent / "shop"), *arguments]
+    return [sys.executable, "-I", "-m", "ci_itest", name, "--root", str(run.shop), *arguments]
 
 
 def _log(run: Run) -> str:
