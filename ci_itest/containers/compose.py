@@ -20,7 +20,7 @@ from ci_itest.containers.block import COMPOSE_NUMBER_LABEL, SERVICE_LABEL
 from ci_itest.containers.compose_file import Composed, ComposedService, Document, composed
 from ci_itest.containers.engine import ContainerState, Engine, Held
 from ci_itest.containers.launch import Launched, Launcher, exit_words
-from ci_itest.containers.services import READY, STARTING, UpService, up_service
+from ci_itest.containers.starting import READY, STARTING, UpService, up_service
 from ci_itest.errors import EngineError, ServiceError
 from ci_itest.model.services import ReadyCheck
 from ci_itest.model.settings import ComposeSettings

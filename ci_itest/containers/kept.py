@@ -11,7 +11,7 @@ from ci_itest.containers.block import KEPT_LABEL, SERVICE_LABEL, SETTINGS_LABEL,
 from ci_itest.containers.engine import ContainerState, Engine
 from ci_itest.containers.launch import Launched, exit_words
 from ci_itest.containers.leftovers import remove_labelled
-from ci_itest.containers.services import up_service
+from ci_itest.containers.starting import up_service
 from ci_itest.errors import EngineError
 from ci_itest.model.services import Endpoint
 

@@ -19,7 +19,7 @@ from ci_itest.masking import Masker
 from ci_itest.model.services import ReadyCheck, ServiceSpec
 from ci_itest.waiting import DeadlinePassed, wait_until
 
-LOG_LINES = 20
+_LOG_LINES = 20
 """Last lines of a service's log that an error shows."""
 
 _ASK_SECONDS, _SLOWEST_ASK_SECONDS = 0.02, 0.05
@@ -27,7 +27,7 @@ _SLOWEST_COMMAND_SECONDS = 0.15
 """Commands, logs and health are asked of the engine, which starts a process for each command: up to 0.1 s of processor
 time, taken from the very server that is to get ready."""
 _ASKED_OF_THE_ENGINE = ("command", "log", "healthcheck")
-_LOOK_SECONDS = 0.25  # between two looks at whether a container that does not serve yet still runs
+_LOOK_SECONDS = 0.15  # between two looks at whether a container that does not serve yet still runs
 _PORT_ATTEMPTS = 5
 _TAKEN_PORT = re.compile(r"(\d+(?:\.\d+){3}:\d+)\b.*already (?:allocated|in use)")
 
@@ -176,7 +176,7 @@ class Launcher:
 
     def failure(self, spec: ServiceSpec, container: str, what: str, *, last_seen: str) -> ServiceError:
         """The error of a service that did not get ready, with the end of its log."""
-        lines = list(self.engine.log_lines(container, tail=LOG_LINES)) or ["(it wrote nothing)"]
+        lines = list(self.engine.log_lines(container, tail=_LOG_LINES)) or ["(it wrote nothing)"]
         log = "\n".join(f"    {line}" for line in lines)
         return ServiceError(
             self.mask(

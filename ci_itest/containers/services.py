@@ -6,59 +6,30 @@ creation under way is always seen to its end, and the clean-up closes the gate b
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
 
 from ci_itest.containers.block import SERVICE_LABEL, Block
 from ci_itest.containers.engine import ContainerState, Engine, Executed, Held
-from ci_itest.containers.gate import Cancelled, Gate
+from ci_itest.containers.gate import Gate
 from ci_itest.containers.guard import Guard, guarding
 from ci_itest.containers.images import ensure_image
 from ci_itest.containers.interrupts import interrupts_held
-from ci_itest.containers.launch import LOG_LINES, Launched, Launcher, exit_words
+from ci_itest.containers.launch import Launcher, exit_words
 from ci_itest.containers.owner import Owner
-from ci_itest.containers.presets import service_url
 from ci_itest.containers.removal import keep_log_and_remove, remove_block
-from ci_itest.errors import EngineError, ServiceError
+from ci_itest.containers.starting import Composition, Ensure, ServiceEvent, Start, Teller, UpService
+from ci_itest.errors import EngineError
 from ci_itest.masking import Masker
-from ci_itest.model.services import Endpoint, ServiceSpec
-
-PULLING, STARTING, READY, FAILED = "pulling", "starting", "ready", "failed"
-
-Ensure = Callable[[str, Callable[[str], None]], str]
-"""Gets an image onto the engine, telling how far it is; the name to start it by."""
+from ci_itest.model.services import ServiceSpec
 
 _TOLD_TO_END = (0, 128 + 9, 128 + 15)
 """Exit codes of a server that somebody stopped: by its own good end, by SIGKILL or by SIGTERM."""
 _SHUTDOWN_SECONDS, _SHUTDOWN_POLL_SECONDS = 5.0, 0.05
-
-_Outcome = TypeVar("_Outcome")
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceEvent:
-    """Progress of one service.
-
-    Attributes:
-        service: Its name; "" for what concerns them all.
-        state: `pulling`, `starting`, `ready` or `failed`.
-        seconds: Since the services began to start.
-        detail: More in words, on one line; "" for none.
-    """
-
-    service: str
-    state: str
-    seconds: float
-    detail: str = ""
 
 
 class RunningServices:
@@ -162,10 +133,6 @@ class RunningServices:
             time.sleep(_SHUTDOWN_POLL_SECONDS)
         return tuple(_death(name, state) for name, state in self._states() if isinstance(state, EngineError))
 
-    def log_tail(self, name: str, *, lines: int = LOG_LINES) -> str:
-        """The last lines of a service's log, masked."""
-        return self._mask("\n".join(self._engine.log_lines(self._containers[name], tail=lines)))
-
     def exec(self, name: str, command: Sequence[str]) -> Executed:
         """Run a command inside a service's container, to its end."""
         return self._engine.exec(self._containers[name], command)
@@ -193,41 +160,6 @@ def _may_go_down(states: Sequence[ContainerState | EngineError]) -> bool:
     return len(told) == len(states) and any(
         not state.is_running and not state.is_out_of_memory and state.exit_code in _TOLD_TO_END for state in told
     )
-
-
-@dataclass(frozen=True, slots=True)
-class UpService:
-    """A service that serves.
-
-    Attributes:
-        endpoint: As this machine reaches it.
-        inside: As containers on its network reach it.
-        is_finished: Whether it had something to do and has done it (a one-shot service of a Compose file).
-    """
-
-    container: str
-    endpoint: Endpoint
-    inside: Endpoint
-    is_finished: bool = False
-
-
-class Composition(Protocol):
-    """Services that somebody else describes and starts, beside ours on the same network."""
-
-    def up(
-        self, launcher: Launcher, *, fetch: Callable[[str, str], str], tell: Callable[..., None]
-    ) -> Sequence[UpService]:
-        """Start them all and wait until they serve.
-
-        Args:
-            fetch: Service and image, to the name to start it by, which the engine holds then.
-            tell: Gets name, state and detail of each service.
-
-        Raises:
-            ServiceError: One of them does not, or what describes them is wrong.
-            Cancelled: The gate was closed meanwhile.
-        """
-        ...
 
 
 @contextmanager
@@ -322,14 +254,14 @@ class _Held:
         self._log_directory = log_directory
         self._mask = mask
         self._gate = Gate()
-        self._teller = _Teller(report, gate=self._gate, mask=mask)
+        self._teller = Teller(report, gate=self._gate, mask=mask)
 
     def start(
         self, specs: Sequence[ServiceSpec], *, ensure: Ensure, composition: Composition | None
     ) -> RunningServices:
         """All of them, once each is ready."""
         launcher = Launcher(engine=self._engine, block=self.block, gate=self._gate, mask=self._mask)
-        start = _Start(launcher, tell=self._teller.tell, specs=specs, ensure=ensure, composition=composition)
+        start = Start(launcher, tell=self._teller.tell, specs=specs, ensure=ensure, composition=composition)
         up, network = start.all_ready()
         return RunningServices(
             up,
@@ -354,161 +286,6 @@ class _Held:
 
 def _pulling(engine: Engine, mirror: str) -> Ensure:
     return lambda name, note: ensure_image(name, engine=engine, mirror=mirror, note=note)
-
-
-class _Teller:
-    """Passes events on one at a time, and none of a start that is over."""
-
-    def __init__(self, report: Callable[[ServiceEvent], None], *, gate: Gate, mask: Masker) -> None:
-        self._report = report
-        self._gate = gate
-        self._mask = mask
-        self._began = time.monotonic()
-        self._lock = threading.Lock()
-
-    def tell(self, service: str, state: str, detail: str = "") -> None:
-        with self._lock:
-            if not self._gate.is_closed:
-                self._report(self._event(service, state, detail))
-
-    def tell_trouble(self, words: str) -> None:
-        """Something could not be cleaned up."""
-        with self._lock:
-            self._report(self._event("", FAILED, words))
-
-    def _event(self, service: str, state: str, detail: str) -> ServiceEvent:
-        return ServiceEvent(service, state, time.monotonic() - self._began, self._mask(detail).replace("\n", " "))
-
-
-class _Start:
-    """One start of all services."""
-
-    def __init__(
-        self,
-        launcher: Launcher,
-        *,
-        tell: Callable[..., None],
-        specs: Sequence[ServiceSpec],
-        ensure: Ensure,
-        composition: Composition | None,
-    ) -> None:
-        self._launcher = launcher
-        self._tell = tell
-        self._specs = tuple(specs)
-        self._ensure = ensure
-        self._network: Future[str] = Future()
-        self._composition = composition
-        self._composed: Future[Sequence[UpService]] = Future()
-        self._up: dict[str, Future[UpService]] = {spec.name: Future() for spec in self._specs}
-
-    def all_ready(self) -> tuple[Sequence[UpService], str]:
-        """All services, once each is ready, and their network; the first failure as soon as there is one."""
-        _in_thread(self._network, self._create_network)
-        _in_thread(self._composed, self._compose)
-        for spec in self._specs:
-            _in_thread(self._up[spec.name], partial(self.one, spec, ""))
-        outcomes: list[Future[Any]] = [self._network, self._composed, *self._up.values()]
-        wait(outcomes, return_when=FIRST_EXCEPTION)
-        _raise_first_failure(outcomes)
-        return [*(up.result() for up in self._up.values()), *self._composed.result()], self._network.result()
-
-    def _compose(self) -> Sequence[UpService]:
-        if self._composition is None:
-            return ()
-        self._await([self._network])
-        return self._composition.up(self._launcher, fetch=self.image, tell=self._tell)
-
-    def _create_network(self) -> str:
-        with self._launcher.gate.entered():
-            block = self._launcher.block
-            return self._launcher.engine.create_network(block.name, labels=block.labels)
-
-    def one(self, spec: ServiceSpec, image: str) -> UpService:
-        """A service, once it is ready; from an image that is there already, or from the one it names."""
-        try:
-            return self._launch(spec, image)
-        except EngineError as error:
-            self._tell(spec.name, FAILED, error.message)
-            raise ServiceError(
-                self._launcher.mask(f"{spec.title} ({spec.image}): {error.message}"), hint=error.hint
-            ) from error
-        except ServiceError as error:
-            self._tell(spec.name, FAILED, error.message.partition("\n")[0])
-            raise
-
-    def _launch(self, spec: ServiceSpec, image: str) -> UpService:
-        image = image or spec.prepared or self.image(spec.name, spec.image)
-        self._await([self._network, *(self._up[name] for name in spec.needs)])
-        self._tell(spec.name, STARTING)
-        launched = self._launcher.launch(spec, image=image, network=self._network.result())
-        found = self._launcher.engine.image(image)
-        digest = spec.prepared_from or (found.digest if found else "")
-        up = up_service(spec, launched, host=self._launcher.engine.host, digest=digest)
-        self._tell(spec.name, READY)
-        return up
-
-    def resumed(self, name: str, container: str) -> None:
-        """Start a container again that was stopped, and return when its service serves."""
-        self._launcher.resume(next(spec for spec in self._specs if spec.name == name), container)
-
-    def image(self, service: str, name: str) -> str:
-        """What to start a service's image by, on the engine now."""
-        return self._ensure(name, partial(self._note_pull, service))
-
-    def _note_pull(self, service: str, words: str) -> None:
-        self._launcher.gate.check()
-        self._tell(service, PULLING, words)
-
-    def _await(self, needed: Sequence[Future[Any]]) -> None:
-        """Wait for what must be there first; Cancelled when it failed, which its own thread has told."""
-        while wait(needed, timeout=0.05).not_done:
-            self._launcher.gate.check()
-        if any(future.exception() for future in needed):
-            raise Cancelled
-
-
-def up_service(spec: ServiceSpec, launched: Launched, *, host: str, digest: str) -> UpService:
-    """Where a service is reached from this machine, and from its network."""
-
-    def endpoint(host: str, port: int, ports: Mapping[str, int]) -> Endpoint:
-        return Endpoint(
-            name=spec.name,
-            host=host,
-            port=port,
-            url=service_url(spec, host=host, port=port, ports=ports),
-            credentials=spec.credentials,
-            image=spec.image,
-            digest=digest,
-            ready_seconds=launched.seconds,
-            ports=ports,
-        )
-
-    published = {name: launched.ports[inside] for name, inside in spec.ports.items()}
-    return UpService(
-        launched.container,
-        endpoint(host, launched.ports.get(spec.port, 0), published),
-        endpoint(spec.name, spec.network_port or spec.port, spec.ports),
-    )
-
-
-def _in_thread(outcome: Future[_Outcome], work: Callable[[], _Outcome]) -> None:
-    """Do the work in a thread that does not keep the process alive (a pull may hang), and hand over how it ended."""
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asks for the outcome
-            outcome.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-
-
-def _raise_first_failure(outcomes: Sequence[Future[Any]]) -> None:
-    errors = [error for outcome in outcomes if outcome.done() and (error := outcome.exception())]
-    # A service that was given up since another failed says nothing of its own.
-    errors.sort(key=lambda error: isinstance(error, Cancelled))
-    if errors:
-        raise errors[0]
 
 
 def _time_words(state: ContainerState) -> str:

@@ -46,7 +46,8 @@ from ci_itest.wire import write_document, write_whole
 if TYPE_CHECKING:
     from ci_itest.containers.compose import ComposeFiles
     from ci_itest.containers.engine import Engine
-    from ci_itest.containers.services import RunningServices, ServiceEvent
+    from ci_itest.containers.services import RunningServices
+    from ci_itest.containers.starting import ServiceEvent
 
 RESET_VARIABLE = "CI_ITEST_RESET_SQL"
 """Names, for prepare and tests in any language, the file that installs the reset of a PostgreSQL database."""
@@ -453,7 +454,7 @@ class _Run:
         return log_file(self._job.folder.logs / f"{name}.log", mask=self._mask, stamped=stamped)
 
     def _service_event(self, event: ServiceEvent) -> None:
-        from ci_itest.containers.services import STARTING
+        from ci_itest.containers.starting import STARTING
 
         if event.state == STARTING:
             self._asked_for[event.service] = time.monotonic() - self._phase_began

@@ -15,7 +15,8 @@ from ci_itest.containers.engine import Engine
 from ci_itest.containers.guard import guarding
 from ci_itest.containers.kept import KeptService, kept_services, place_of_root, remove_kept
 from ci_itest.containers.presets import service_specs
-from ci_itest.containers.services import RunningServices, ServiceEvent, staying
+from ci_itest.containers.services import RunningServices, staying
+from ci_itest.containers.starting import ServiceEvent
 from ci_itest.errors import UsageError
 from ci_itest.flows.commands import log_file, prepare
 from ci_itest.flows.folders import WORK_FOLDER

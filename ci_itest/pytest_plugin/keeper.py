@@ -19,7 +19,8 @@ from ci_itest.containers.guard import Guard, guarding
 from ci_itest.containers.leftovers import sweep
 from ci_itest.containers.owner import Owner
 from ci_itest.containers.presets import service_specs
-from ci_itest.containers.services import RunningServices, ServiceEvent, running
+from ci_itest.containers.services import RunningServices, running
+from ci_itest.containers.starting import ServiceEvent
 from ci_itest.errors import CiItestError
 from ci_itest.flows.image_cache import wishes_of_a_session
 from ci_itest.flows.stock import stocked

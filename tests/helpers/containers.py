@@ -13,7 +13,8 @@ from ci_itest.containers.engine import Engine
 from ci_itest.containers.presets import service_specs
 from ci_itest.containers.protocols.connection import Target
 from ci_itest.containers.readiness import protocol_probe
-from ci_itest.containers.services import ServiceEvent
+from ci_itest.containers.services import RunningServices
+from ci_itest.containers.starting import ServiceEvent
 from ci_itest.model.services import Endpoint, ServiceSpec
 from ci_itest.model.settings import ServiceSettings
 
@@ -133,6 +134,11 @@ def held_by(engine: Engine, run: str) -> list[str]:
     label = (f"ci-itest.run={run}",)
     held = (*engine.containers(label), *engine.networks(label), *engine.volumes(label))
     return [one.id for one in held]
+
+
+def log_of(services: RunningServices, name: str) -> str:
+    """What a service wrote so far."""
+    return "\n".join(services._engine.log_lines(services.containers[name]))
 
 
 class Events:

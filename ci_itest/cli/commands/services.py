@@ -19,7 +19,7 @@ from ci_itest.cli.options import settings_options
 
 if TYPE_CHECKING:
     from ci_itest.containers.kept import KeptService
-    from ci_itest.containers.services import ServiceEvent
+    from ci_itest.containers.starting import ServiceEvent
     from ci_itest.flows.standing import Standing
 
 FORMATS = ("text", "env", "json")

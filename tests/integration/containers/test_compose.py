@@ -20,7 +20,7 @@ from ci_itest.containers.services import RunningServices, running
 from ci_itest.errors import ServiceError
 from ci_itest.model.settings import ComposeSettings, Seconds
 from ci_itest.process import output_of
-from tests.helpers.containers import Events, held_by, no_mask, probed, specs
+from tests.helpers.containers import Events, held_by, log_of, no_mask, probed, specs
 from tests.helpers.suites import write_files
 
 pytestmark = pytest.mark.docker
@@ -204,7 +204,7 @@ def test_a_one_shot_service_that_nobody_waits_for_is_waited_for_when_named(up: U
 
     with up(text, one_shot=("seed",)) as services:
         assert services.dead() == ()
-        assert "done" in services.log_tail("seed")
+        assert "done" in log_of(services, "seed")
 
 
 def failing(service: str) -> str:

@@ -22,13 +22,14 @@ from ci_itest.containers.images import ensure_image
 from ci_itest.containers.launch import Launcher, free_port
 from ci_itest.containers.owner import Owner
 from ci_itest.containers.removal import remove_block
-from ci_itest.containers.services import RunningServices, ServiceEvent, running
+from ci_itest.containers.services import RunningServices, running
+from ci_itest.containers.starting import ServiceEvent
 from ci_itest.errors import EngineError, ServiceError
 from ci_itest.masking import masker
 from ci_itest.model.settings import ReadySettings, Seconds, Size
 from ci_itest.process import output_of
 from ci_itest.waiting import wait_until
-from tests.helpers.containers import Events, held_by, probed, specs
+from tests.helpers.containers import Events, held_by, log_of, probed, specs
 
 pytestmark = pytest.mark.docker
 
@@ -90,7 +91,7 @@ def test_services_serve_inside_the_block_and_are_gone_after_it(
         assert postgres.digest.startswith("sha256:")
         assert 0 < cache.ready_seconds < 60
         assert services.dead() == ()
-        assert "Ready to accept connections" in services.log_tail("cache")
+        assert "Ready to accept connections" in log_of(services, "cache")
         assert len(held_by(engine, run_name)) == 3
 
     assert held_by(engine, run_name) == []
@@ -308,7 +309,7 @@ def test_a_service_can_be_told_its_own_published_address(up: Up) -> None:
 
     with up(cache=announcing) as services:
         assert probed(services.endpoints["cache"], "redis") == ""
-        assert f"I am at tcp://{services.endpoints['cache'].address}\n" in services.log_tail("cache", lines=1000)
+        assert f"I am at tcp://{services.endpoints['cache'].address}\n" in log_of(services, "cache")
 
 
 def test_a_port_that_stays_taken_is_named_and_nothing_is_left(engine: Engine, mirror: str, run_name: str) -> None:

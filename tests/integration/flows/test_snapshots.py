@@ -24,7 +24,7 @@ from ci_itest.errors import ServiceError, SettingsError
 from ci_itest.flows.snapshots import Preparation, check_steps
 from ci_itest.model.services import ServiceSpec
 from ci_itest.model.settings import PrepareSettings
-from tests.helpers.containers import Events, held_by, no_mask, specs
+from tests.helpers.containers import Events, held_by, log_of, no_mask, specs
 
 pytestmark = pytest.mark.docker
 
@@ -142,7 +142,7 @@ def test_later_runs_start_with_the_data_of_the_first_whatever_their_tests_change
     with shard.up() as services:
         second = services.endpoints["db"]
         assert shard.visitors(services) == ["ann"]
-        log = services.log_tail("db", lines=100)
+        log = log_of(services, "db")
         with psycopg.connect(second.url) as client:
             client.execute("insert into visits values ('bob')")
     with shard.up() as services:
