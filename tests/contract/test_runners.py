@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import get_args, get_type_hints
 
 import pytest
 
+from ci_itest.config.reader import read_config
 from ci_itest.errors import CiItestError
 from ci_itest.flows.bundles import BundleFolder, read_bundle
 from ci_itest.model.cases import Verdict
 from ci_itest.model.run import Run, ShardResult, StopReason
+from ci_itest.model.settings import SuiteSettings
 from ci_itest.process import started
 from ci_itest.runners.registry import runner_named
 from ci_itest.waiting import wait_until
@@ -338,14 +341,41 @@ def silent(root: Path) -> Path:
 
 
 def test_every_runner_of_the_settings_has_an_adapter() -> None:
-    from typing import get_args, get_type_hints
-
-    from ci_itest.model.settings import SuiteSettings
-
     for name in get_args(get_type_hints(SuiteSettings)["runner"]):
         assert runner_named(name).name == name
     with pytest.raises(CiItestError):
         runner_named("vitets")
+
+
+PAGES = {
+    "pytest": ("pytest", ""),
+    "vitest": ("Vitest", "examples/node"),
+    "jest": ("Jest", "examples/node"),
+    "playwright": ("Playwright", "fixtures.md#from-other-languages"),
+    "go": ("go test", "examples/go"),
+    "phpunit": ("PHPUnit", "examples/php"),
+    "dotnet": ("dotnet test", "examples/dotnet"),
+    "command": ("Any command", ""),
+}
+"""Heading of each runner's page, and where its reader is sent for a database of each worker."""
+
+
+def test_every_runner_has_its_page() -> None:
+    assert set(PAGES) == set(get_args(get_type_hints(SuiteSettings)["runner"]))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_runner_s_page_has_settings_that_are_read_a_workflow_and_a_recipe(name: str, tmp_path: Path) -> None:
+    heading, recipe = PAGES[name]
+    docs = (Path(__file__).resolve().parents[2] / "docs" / "runners.md").read_text()
+    page = docs.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    write_files(tmp_path, {"ci-itest.toml": page.partition("```toml\n")[2].partition("```")[0]})
+
+    (suite,) = read_config(tmp_path, file=None, environment={}, overrides={}).settings.suites.values()
+
+    assert suite.runner == name
+    assert "\njobs:" in page.partition("```yaml\n")[2].partition("```")[0]
+    assert recipe in page
 
 
 NODE_S_OWN = """
