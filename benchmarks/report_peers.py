@@ -112,14 +112,20 @@ NPM = {
 """Tools of npm: the package, its program and arguments."""
 
 _COST = """
-import json, resource, subprocess, sys
+import json, os, resource, signal, subprocess, sys
+peer = subprocess.Popen(
+    sys.argv[2:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+)
 try:
-    ended = subprocess.run(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=float(sys.argv[1]))
+    _, errors = peer.communicate(timeout=float(sys.argv[1]))
 except subprocess.TimeoutExpired:
+    # With all that it started: a Java program behind a script would go on writing.
+    os.killpg(peer.pid, signal.SIGKILL)
+    peer.wait()
     sys.exit(f"stopped after {sys.argv[1]} s")
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
-if ended.returncode:
-    sys.exit(f"ended with {ended.returncode}: {ended.stderr.decode(errors='replace').strip()[-200:]}")
+if peer.returncode:
+    sys.exit(f"ended with {peer.returncode}: {errors.decode(errors='replace').strip()[-200:]}")
 print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
 """
 
@@ -192,7 +198,7 @@ def npm_peer_words(name: str, folder: Path, *, seconds: float = LONGEST) -> str:
         programs = _npm_folder(name, package) / "node_modules" / ".bin"
     except PeerMissingError as error:
         return f"{name}: {error}"
-    with tempfile.TemporaryDirectory() as out:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as out:
         filled = [part.format(out=out, folder=folder) for part in command]
         program = str(_program(programs, filled[0], package))
         ended = subprocess.run(
