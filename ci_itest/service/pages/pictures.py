@@ -101,6 +101,8 @@ def spark(values: Sequence[float], *, label: str, width: float = 120.0, height: 
     known = [value if isfinite(value) else 0.0 for value in values]
     if not known:
         return Spark(width, height, "", None, label)
+    if len(known) == 1:
+        known *= 2  # one value is a level, not nothing
     most = max(known) or 1.0
     room = width - 6
     across = room / max(len(known) - 1, 1)

@@ -57,7 +57,8 @@
     const isPoints = figure.dataset.points === "1";
     const series = [{ value: (_, seconds) => (seconds == null ? "–" : new Date(seconds * 1000).toISOString().slice(0, chart.bars ? 10 : 16).replace("T", " ")) }];
     const axes = [axis({ space: 80, values: days })];
-    const half = chart.bars ? 43200 : 0;
+    // A single point has no width of its own: half a day on each side of it.
+    const half = chart.bars || chart.x.length === 1 ? 43200 : 0;
     const scales = { x: { time: true, range: (_, low, high) => [low - half, high + half] }, y: { range: (_, low, high) => [0, (high || 1) * 1.08] } };
     if (chart.bars) {
       series.push({
@@ -90,7 +91,7 @@
 
   function draw(figure) {
     const chart = JSON.parse(figure.dataset.chart);
-    if (!window.uPlot || chart.x.length < 2) return;
+    if (!window.uPlot || !chart.x.length) return;
     if (plots.has(figure)) plots.get(figure).destroy();
     figure.replaceChildren();
     const data = chart.bars ? [chart.x, chart.bars, chart.y] : [chart.x, chart.y];

@@ -174,6 +174,17 @@ def test_a_chart_is_drawn_zooms_and_follows_the_window(browser: Browsing, site: 
     browser.visit(site.page("case"), look)
 
 
+def test_a_chart_of_a_single_day_shows_it(browser: Browsing, tmp_path: Path) -> None:
+    async def look(visit: Visit) -> None:
+        await visit.page.wait_for_selector("figure canvas")
+
+    path = tmp_path / "service.sqlite"
+    with SqlHistory.open(path) as history:
+        fill(history, until=NOW, runs=1)
+    with serving(ServiceSettings(database=str(path)), clock=lambda: NOW.timestamp()) as url:
+        browser.visit(Site(url, path).page(""), look)
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_case_is_put_in_quarantine_and_released_on_the_board(browser: Browsing, site: Site, scripts: bool) -> None:
     async def look(visit: Visit) -> None:

@@ -62,3 +62,11 @@ def test_a_line_stays_inside_its_picture_whatever_it_is_given() -> None:
 
 def test_the_middle_and_the_most_of_values() -> None:
     assert (quantile([3, 1, 2], 0.5), quantile([], 0.5), quantile([1], 0.95)) == (2, 0.0, 1)
+
+
+def test_a_single_value_is_drawn_as_a_level() -> None:
+    line = spark([4.0], label="")
+
+    (left, height), (right, same) = (place.split(",") for place in line.points.split())
+    assert height == same
+    assert float(left) < float(right)
