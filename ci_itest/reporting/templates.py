@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 OURS = "ci-itest"
 """Folder under which a user's template finds the ones it replaces: `{% extends "ci-itest/comment.md.j2" %}`."""
 
-# After these signs a long name may go on in the next line, rather than in the middle of a word.
+# After these signs a long name may go on in the next line, rather than in the middle of a word. For findings alone:
+# each such place is one more element, and the page's first sight has to stay small.
 _PARTS = re.compile(r"([/_]|::)(?=\w)")
 
 _THEIRS = "the user's "

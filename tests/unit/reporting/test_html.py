@@ -228,10 +228,10 @@ def test_a_passed_case_costs_a_few_bytes() -> None:
     assert (many - few) / 10_000 < 30
 
 
-def test_a_long_name_goes_on_in_the_next_line_between_its_words() -> None:
-    view = report_view(run(cases=[failed("test_two_devices<b>", "it broke", file="tests/test_cart.py")]), at=AT)
+def test_a_long_name_in_a_finding_goes_on_in_the_next_line_between_its_words() -> None:
+    finding = Finding(FindingKind.STOPPED_SHARD, "Shard 1/1 died in tests/test_cart.py::test_two<b>.")
 
-    page = html_report(view)
+    page = html_report(report_view(run(passed=1, findings=[finding]), at=AT))
 
-    assert "tests/<wbr>test_<wbr>cart.py::<wbr>test_<wbr>two_<wbr>devices&lt;b&gt;" in page
-    assert "tests/test_cart.py::test_two_devices<b>" in Page(page).words
+    assert "tests/<wbr>test_<wbr>cart.py::<wbr>test_<wbr>two&lt;b&gt;." in page
+    assert finding.message in Page(page).words
