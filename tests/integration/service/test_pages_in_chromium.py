@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from ci_itest.service.demo.suite import REPOSITORY
 from ci_itest.service.settings import ServiceSettings
 from tests.helpers import hostile_history
 from tests.helpers.browsing import Browsing, Visit, browsing
+from tests.helpers.history import result, run
 from tests.helpers.hostile_history import HOSTILE_REPOSITORY
 from tests.helpers.service import serving
 
@@ -180,7 +181,8 @@ def test_a_chart_of_a_single_day_shows_it(browser: Browsing, tmp_path: Path) -> 
 
     path = tmp_path / "service.sqlite"
     with SqlHistory.open(path) as history:
-        fill(history, until=NOW, runs=1)
+        today = replace(run("1", result("test_adds")), started_at=NOW.isoformat())
+        history.record(today, repository=REPOSITORY, recorded_at=NOW.isoformat())
     with serving(ServiceSettings(database=str(path)), clock=lambda: NOW.timestamp()) as url:
         browser.visit(Site(url, path).page(""), look)
 
