@@ -6,28 +6,30 @@ each finding says where it comes from.
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shlex
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from ci_itest.containers.known_images import KNOWN_IMAGES, known_image
-from ci_itest.runners.files import IGNORED
+from ci_itest.flows.repository_files import RepositoryFiles
+from ci_itest.model.settings import TokenSettings
 from ci_itest.runners.node import TEST_FILE
 
-_IGNORED = IGNORED | {"venv"}
-_MOST_FILES = 5000
-_MOST_BYTES = 200_000
-
 _IMAGE = re.compile(r"""^\s*(?:-\s*)?image:\s*["']?([\w.\-/:]+:[\w.\-]+)""", re.MULTILINE)
-_APPLICATION = re.compile(r"^(\w+)\s*(?::\s*FastAPI\s*)?=\s*FastAPI\(", re.MULTILINE)
+_ASGI = re.compile(r"\b(?:FastAPI|Starlette|Litestar|Quart)\(")
+_APPLICATION = re.compile(
+    r"^(\w+)\s*(?::\s*\w+\s*)?=\s*(?:FastAPI|Starlette|Litestar|Quart|(?:create|make|build|get)_app\w*)\(", re.MULTILINE
+)
+_FACTORY = re.compile(r"^def ((?:create|make|build|get)_app\w*)\(", re.MULTILINE)
 _HEALTH = re.compile(r"""["'](/(?:healthz?|ready|readyz|status|ping))["']""")
+_SIGNING_KEY = re.compile(r"\b(?:[A-Z0-9]+_)*(?:JWT|TOKEN)_(?:SECRET|KEY|SECRET_KEY)\b")
+_ISSUER = re.compile(r"""^\s*(?:\w+_)?ISSUER\s*(?::\s*\w+\s*)?=\s*["']([^"']+)["']""", re.MULTILINE)
+_SUBJECT_IS_NUMBER = re.compile(r"""\bint\(\w+(?:\[|\.get\()["']sub["']""")
+_MINTS_TOKENS = re.compile(r"\btoken_for\b|\bapi\.as_\(")
+_PYTHON_CODE = r"^(?!.*(^|/)tests?/).*\.py$"
+_PYTHON_TESTS = r"(^|/)tests?/.*\.py$"
 _BASE_URL = re.compile(r"baseURL:\s*process\.env\.(\w+)")
 
 _TESTS = {
@@ -131,6 +133,22 @@ class FoundApp:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundTokens:
+    """What the app checks the tokens of its callers with, where tests mint their own.
+
+    Attributes:
+        variables: Variables out of which it reads the secret that signs them.
+        issuer: "" where it names none.
+        has_number: Whether it reads the claim `sub` as a number.
+    """
+
+    variables: tuple[str, ...]
+    issuer: str
+    has_number: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Discovered:
     """All that was found.
 
@@ -145,86 +163,27 @@ class Discovered:
     environment: Mapping[str, str] = field(default_factory=dict)
     prepare: tuple[tuple[str, tuple[str, ...], str], ...] = ()
     app: FoundApp | None = None
+    tokens: FoundTokens | None = None
     setup: tuple[str, ...] = ()
 
 
 def discover(root: Path) -> Discovered:
     """What the files below a folder say; hidden folders, dependencies and large files are left out."""
-    files = _Files(root)
+    files = RepositoryFiles(root)
     services = _services(files)
-    app = _app(files)
+    app, tokens = _app(files), _tokens(files)
     return Discovered(
         suites=_suites(files),
         services=services,
-        environment=_environment(files, services, app),
+        environment=_environment(files, services, app, tokens),
         prepare=_prepare(files),
         app=app,
+        tokens=tokens,
         setup=_setup(files),
     )
 
 
-class _Files:
-    """The repository's files: names from the root, and their texts when they are asked for."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.names = tuple(sorted(_names(root)))
-        self._texts: dict[str, str] = {}
-
-    def text(self, name: str) -> str:
-        """The file's text, "" for one that is not there or too large."""
-        if name not in self._texts:
-            path = self.root / name
-            try:
-                small = path.stat().st_size <= _MOST_BYTES
-                self._texts[name] = path.read_text(encoding="utf-8", errors="replace") if small else ""
-            except OSError:
-                self._texts[name] = ""
-        return self._texts[name]
-
-    def has(self, name: str) -> bool:
-        return (self.root / name).is_file()
-
-    def matching(self, pattern: str) -> Iterator[str]:
-        form = re.compile(pattern)
-        return (name for name in self.names if form.search(name))
-
-    @cached_property
-    def package(self) -> Mapping[str, Any]:
-        """package.json, {} without one."""
-        try:
-            found = json.loads(self.text("package.json") or "{}")
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    @cached_property
-    def pyproject(self) -> Mapping[str, Any]:
-        try:
-            return tomllib.loads(self.text("pyproject.toml"))
-        except tomllib.TOMLDecodeError:
-            return {}
-
-    @property
-    def manifests(self) -> Iterator[str]:
-        """Files that name what the code depends on."""
-        return self.matching(
-            r"(^|/)(requirements[^/]*\.(txt|in)|pyproject\.toml|Pipfile|setup\.cfg|package\.json|go\.mod|composer\.json|[^/]+\.csproj)$"
-        )
-
-
-def _names(root: Path) -> Iterator[str]:
-    count = 0
-    for parent, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in _IGNORED and (name == ".github" or name[0] != "."))
-        for name in sorted(files):
-            yield (Path(parent) / name).relative_to(root).as_posix()
-            count += 1
-            if count == _MOST_FILES:
-                return
-
-
-def _suites(files: _Files) -> tuple[FoundSuite, ...]:
+def _suites(files: RepositoryFiles) -> tuple[FoundSuite, ...]:
     found = []
     for runner, why in _runners(files):
         places = _places(files, runner)
@@ -233,7 +192,7 @@ def _suites(files: _Files) -> tuple[FoundSuite, ...]:
     return tuple(found)
 
 
-def _runners(files: _Files) -> Iterator[tuple[str, str]]:
+def _runners(files: RepositoryFiles) -> Iterator[tuple[str, str]]:
     wanted = {**files.package.get("dependencies", {}), **files.package.get("devDependencies", {})}
     for runner, package in (("vitest", "vitest"), ("jest", "jest"), ("playwright", "@playwright/test")):
         if package in wanted:
@@ -248,7 +207,7 @@ def _runners(files: _Files) -> Iterator[tuple[str, str]]:
         yield "pytest", "there are files that pytest takes"
 
 
-def _places(files: _Files, runner: str) -> tuple[str, ...]:
+def _places(files: RepositoryFiles, runner: str) -> tuple[str, ...]:
     """Folders with the runner's tests: those called after integration where there are any, else the top ones."""
     if runner == "playwright" and (folder := _playwright_folder(files)):
         return (folder,)
@@ -261,7 +220,7 @@ def _places(files: _Files, runner: str) -> tuple[str, ...]:
     return (".",) if "." in tops else tuple(sorted(tops))
 
 
-def _playwright_folder(files: _Files) -> str:
+def _playwright_folder(files: RepositoryFiles) -> str:
     for name in files.matching(r"^playwright\.config\.[cm]?[jt]s$"):
         if found := re.search(r"""testDir:\s*["']\.?/?([^"']+)""", files.text(name)):
             return found[1]
@@ -274,14 +233,14 @@ def _up_to_integration(folder: str) -> str:
     return "/".join(parts[: last + 1])
 
 
-def _markers(files: _Files) -> str:
+def _markers(files: RepositoryFiles) -> str:
     tool = files.pyproject.get("tool", {}).get("pytest", {})
     markers = [str(marker) for marker in tool.get("ini_options", {}).get("markers", [])]
     declared = [*markers, *files.text("pytest.ini").splitlines(), *files.text("setup.cfg").splitlines()]
     return "integration" if any(re.match(r"\s*integration\b", marker) for marker in declared) else ""
 
 
-def _services(files: _Files) -> tuple[FoundService, ...]:
+def _services(files: RepositoryFiles) -> tuple[FoundService, ...]:
     """By the images that Compose files and workflows name, else by the clients that the code depends on."""
     found: dict[str, FoundService] = {}
     places = [
@@ -304,8 +263,10 @@ def _services(files: _Files) -> tuple[FoundService, ...]:
     return tuple(sorted(found.values(), key=lambda service: order.index(service.name)))
 
 
-def _environment(files: _Files, services: tuple[FoundService, ...], app: FoundApp | None) -> dict[str, str]:
-    """Variables that the code reads and that services or the app can fill."""
+def _environment(
+    files: RepositoryFiles, services: tuple[FoundService, ...], app: FoundApp | None, tokens: FoundTokens | None
+) -> dict[str, str]:
+    """Variables that the code reads and that services, the app or the tokens' secret can fill."""
     read = _variables(files)
     found: dict[str, str] = {}
     for service in services:
@@ -318,16 +279,18 @@ def _environment(files: _Files, services: tuple[FoundService, ...], app: FoundAp
                     found.setdefault(prefix + part, f"{{{service.name}.{value}}}")
     if app:
         found |= dict.fromkeys(_app_variables(files), "{app.url}")
+    if tokens:
+        found |= dict.fromkeys(tokens.variables, TokenSettings().secret)
     return dict(sorted(found.items()))
 
 
-def _variables(files: _Files) -> frozenset[str]:
+def _variables(files: RepositoryFiles) -> frozenset[str]:
     """Words in capitals in code and examples of .env files."""
     names = [*files.matching(r"\.(py|[cm]?[jt]sx?|go|php|cs|rb|java|kt)$"), *files.matching(r"(^|/)\.env[^/]*$")]
     return frozenset(word for name in names for word in re.findall(r"\b[A-Z][A-Z0-9]*_?[A-Z0-9_]+\b", files.text(name)))
 
 
-def _prepare(files: _Files) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+def _prepare(files: RepositoryFiles) -> tuple[tuple[str, tuple[str, ...], str], ...]:
     found: list[tuple[str, tuple[str, ...], str]] = []
     if files.has("alembic.ini"):
         location = re.search(r"^script_location\s*=\s*(?:%\(here\)s/)?(\S+)", files.text("alembic.ini"), re.MULTILINE)
@@ -349,20 +312,44 @@ def _prepare(files: _Files) -> tuple[tuple[str, tuple[str, ...], str], ...]:
     return tuple(found)
 
 
-def _app(files: _Files) -> FoundApp | None:
-    """A server, where the tests read its address from a variable."""
-    if not _app_variables(files):
+def _app(files: RepositoryFiles) -> FoundApp | None:
+    """A server, where the tests read its address from a variable or start it by the fixture `own_app`."""
+    starts_it = any("own_app" in files.text(name) for name in files.matching(_PYTHON_TESTS))
+    if not starts_it and not _app_variables(files):
         return None
-    for name in files.matching(r"^(?!.*(^|/)tests?/).*\.py$"):
-        if found := _APPLICATION.search(files.text(name)):
-            module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".").removeprefix("src.")
-            return FoundApp(f"uvicorn {module}:{found[1]} --port {{port}}", _warmup(files, r"\.py$"), name)
+    for name in files.matching(_PYTHON_CODE):
+        text = files.text(name)
+        if not _ASGI.search(text):
+            continue
+        module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".").removeprefix("src.")
+        found, option = _APPLICATION.search(text), ""
+        if not found:
+            found, option = _FACTORY.search(text), " --factory"
+        if found:
+            run = f"uvicorn {module}:{found[1]}{option} --port {{port}}"
+            return FoundApp(run, _warmup(files, r"\.py$"), name)
     if "start" in files.package.get("scripts", {}):
         return FoundApp("PORT={port} npm start", _warmup(files, r"\.[cm]?[jt]s$"), "package.json")
     return None
 
 
-def _app_variables(files: _Files) -> tuple[str, ...]:
+def _tokens(files: RepositoryFiles) -> FoundTokens | None:
+    """Where the tests use `token_for` or clients of a role."""
+    if not any(_MINTS_TOKENS.search(files.text(name)) for name in files.matching(_PYTHON_TESTS)):
+        return None
+    variables, issuer, why, has_number = set[str](), "", "", False
+    for name in files.matching(_PYTHON_CODE):
+        text = files.text(name)
+        if keys := _SIGNING_KEY.findall(text):
+            variables.update(keys)
+            why = why or name
+        if "jwt" in text and not issuer and (named := _ISSUER.search(text)):
+            issuer = named[1]
+        has_number = has_number or bool(_SUBJECT_IS_NUMBER.search(text))
+    return FoundTokens(tuple(sorted(variables)), issuer, has_number, why) if variables else None
+
+
+def _app_variables(files: RepositoryFiles) -> tuple[str, ...]:
     """Variables out of which tests take the address of the server: Playwright's baseURL, or named after a package."""
     named = {
         found
@@ -375,12 +362,12 @@ def _app_variables(files: _Files) -> tuple[str, ...]:
     return tuple(sorted(named | {found for name in tests for found in form.findall(files.text(name))}))
 
 
-def _warmup(files: _Files, pattern: str) -> str:
+def _warmup(files: RepositoryFiles, pattern: str) -> str:
     found = (_HEALTH.search(files.text(name)) for name in files.matching(pattern))
     return next((match[1] for match in found if match), "/")
 
 
-def _setup(files: _Files) -> tuple[str, ...]:
+def _setup(files: RepositoryFiles) -> tuple[str, ...]:
     """Commands that install the tests' requirements on a fresh machine."""
     found = []
     if files.has("uv.lock"):

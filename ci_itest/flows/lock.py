@@ -52,7 +52,7 @@ def image_names(settings: Settings, *, composed: ComposedImages) -> tuple[str, .
     """
     suites = settings.suites.values()
     named = {service.image for suite in suites for service in suite.services.values() if service.image}
-    named |= {app.image for suite in suites for app in suite.apps.values() if app.image}
+    named |= {app.image for suite in suites for app in suite.all_apps.values() if app.image}
     named |= {image for suite in suites if suite.compose for image in composed(suite.compose)}
     return tuple(sorted(name for name in named if not ImageName.parse(name).digest))
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ci_itest.flows.discover import Discovered, FoundSuite
+from ci_itest.model.settings import TokenSettings
 
 _HEAD = """\
 # Integration tests with ci-itest. `ci-itest config` prints every setting with its value and where it came from.
@@ -74,7 +75,7 @@ def starting_settings(found: Discovered) -> str:
     parts = [_HEAD]
     if len(found.suites) == 1:
         parts.append("\n".join(_suite_lines(found.suites[0])) + "\n")
-    parts += [*_services(found), *_environment(found), *_prepare(found), *_app(found)]
+    parts += [*_services(found), *_environment(found), *_prepare(found), *_app(found), *_tokens(found)]
     if len(found.suites) > 1:
         parts += [f"[suite.{suite.runner}]\n" + "\n".join(_suite_lines(suite)) + "\n" for suite in found.suites]
     return "\n".join(parts)
@@ -123,6 +124,17 @@ def _app(found: Discovered) -> Iterator[str]:
     if found.app:
         run, warmup = json.dumps(found.app.run), json.dumps(found.app.warmup)
         yield _noted("[app]", found.app.why) + f"\nrun = {run}\nwarmup = {warmup}\n"
+
+
+def _tokens(found: Discovered) -> Iterator[str]:
+    if found.tokens:
+        lines = [_noted("[tokens]", f"signed with the secret above; {found.tokens.why}")]
+        lines.append(f"secret = {json.dumps(TokenSettings().secret)}")
+        if found.tokens.issuer:
+            lines.append(f"issuer = {json.dumps(found.tokens.issuer, ensure_ascii=False)}")
+        if found.tokens.has_number:
+            lines.append(_noted('claims = { sub = "1000000000" }', "the app reads it as a number"))
+        yield "\n".join(lines) + "\n"
 
 
 def starting_workflow(found: Discovered, *, release: str, branch: str, root: str) -> str:

@@ -42,9 +42,10 @@ _PYTEST_ATTRIBUTES = (
     ["name", "errors", "failures", "skipped", "tests", "time", "timestamp", "hostname"],
     ["errors", "failures", "hostname", "name", "skipped", "tests", "time", "timestamp"],
 )
-_FAILED_WORDS = frozenset(
-    {"fail", "failed", "failure", "error", "errored", "broken", "timeout", "timedout", "timed out", "crashed"}
-)
+_ENDED_WORDS = frozenset({"aborted", "cancelled", "canceled", "interrupted", "killed"})
+_FAILED_WORDS = _ENDED_WORDS | {
+    *("fail", "failed", "failure", "error", "errored", "broken", "timeout", "timedout", "timed out", "crashed")
+}
 _WITHOUT_PLACE = itemgetter("classname", "name", "time")
 _WITH_PLACE = itemgetter("classname", "name", "time", "file", "line")
 _SKIPPED_WORDS = frozenset({"skipped", "skip", "disabled", "ignored", "notrun", "suppressed", "pending", "todo"})

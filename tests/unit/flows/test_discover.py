@@ -11,6 +11,7 @@ import pytest
 from ci_itest.config.reader import read_config
 from ci_itest.flows.discover import discover
 from ci_itest.flows.starting_files import starting_settings, starting_workflow
+from ci_itest.model.settings import TokenSettings
 from tests.helpers.suites import write_files
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -148,7 +149,65 @@ def test_the_example_shop_is_discovered_as_it_is_set_up() -> None:
         name: service.image for name, service in written.services.items()
     }
     assert [run for run, _, _ in found.prepare] == [step.run for step in written.prepare]
-    assert found.environment.items() <= written.environment.items()
+    assert found.app
+    assert written.app
+    assert (found.app.run, found.app.warmup) == (written.app.run, written.app.warmup)
+    assert found.tokens
+    assert (found.tokens.issuer, found.tokens.has_number) == (written.tokens.issuer, "sub" in written.tokens.claims)
+    assert (
+        found.environment.items() <= written.environment.items() | {"SHOP_JWT_SECRET": TokenSettings().secret}.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "run"),
+    [
+        ("from starlette.applications import Starlette\nserver: Starlette = Starlette(", "uvicorn shop.app:server"),
+        ("def create_app() -> FastAPI:\n    return FastAPI()\napp = create_app()", "uvicorn shop.app:app"),
+        ("def make_app():\n    return FastAPI()\n", "uvicorn shop.app:make_app --factory"),
+    ],
+)
+def test_an_app_is_started_by_its_name_or_by_what_makes_it(code: str, run: str, tmp_path: Path) -> None:
+    found = discover(write_files(tmp_path, {**PYTEST, "shop/app.py": code}))
+
+    assert found.app
+    assert found.app.run == f"{run} --port {{port}}"
+
+
+def test_an_app_that_no_test_calls_is_not_started(tmp_path: Path) -> None:
+    quiet = {**PYTEST, "tests/integration/api/test_cart.py": "def test_it(app): pass"}
+
+    assert discover(write_files(tmp_path, quiet)).app is None
+
+
+def test_an_app_that_tests_start_themselves_is_known(tmp_path: Path) -> None:
+    own = {**PYTEST, "tests/integration/api/test_cart.py": "def test_it(own_app): pass"}
+
+    found = discover(write_files(tmp_path, own))
+
+    assert found.app
+    assert "SHOP_URL" not in found.environment
+
+
+def test_the_app_is_given_the_secret_that_tokens_of_tests_are_signed_with(tmp_path: Path) -> None:
+    tokens = {
+        "tests/integration/api/test_cart.py": "def test_it(api): api.as_('clerk')",
+        "shop/tokens.py": "import jwt, os\nISSUER = 'shop'\nKEY = os.environ['SHOP_JWT_SECRET']\n",
+    }
+    found = discover(write_files(tmp_path, {**PYTEST, **tokens}))
+    (tmp_path / "ci-itest.toml").write_text(starting_settings(found))
+
+    suite = read_config(tmp_path, environment={}).settings.suites["main"]
+
+    assert suite.environment["SHOP_JWT_SECRET"] == suite.tokens.secret
+    assert (suite.tokens.issuer, dict(suite.tokens.claims)) == ("shop", {})
+
+
+def test_the_secret_of_tokens_is_left_alone_where_no_test_mints_one(tmp_path: Path) -> None:
+    found = discover(write_files(tmp_path, {**PYTEST, "shop/tokens.py": "KEY = os.environ['SHOP_JWT_SECRET']\n"}))
+
+    assert found.tokens is None
+    assert "SHOP_JWT_SECRET" not in found.environment
 
 
 def test_a_workflow_in_a_folder_works_there(tmp_path: Path) -> None:

@@ -105,13 +105,14 @@ def test_images_of_services_and_apps_are_pinned_and_those_with_a_digest_pin_them
         "more": SuiteSettings(
             services={"cache": ServiceSettings(image="redis:7")},
             apps={"web": AppSettings(image="acme/web:3")},
+            app=AppSettings(image="acme/api:2"),
             compose=ComposeSettings(files=("queue.yml",)),
         ),
     }
 
     names = image_names(Settings(suites=suites), composed=lambda settings: [f"{settings.files[0]}:1", "redis:7"])
 
-    assert names == ("acme/web:3", "postgres:16", "queue.yml:1", "redis:7")
+    assert names == ("acme/api:2", "acme/web:3", "postgres:16", "queue.yml:1", "redis:7")
 
 
 def test_a_lock_is_read_back_as_it_was_written(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_what_stands_in_a_case_makes_its_attempts(
         (' status="notrun" result="suppressed"', SKIPPED),
         (' status="disabled"', SKIPPED),
         (' status="failed"', FAILED),
+        (' status="Aborted"', FAILED),
         (' result="Timeout"', FAILED),
         (' success="false"', FAILED),
     ],
