@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING
 import pytest
 from shop.settings import Settings, with_driver
 
+from ci_itest.pytest_plugin.databases.migrations import alembic
+
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from shop.models import Customer
     from support.provider import Provider
     from support.seeds import Seed
+
+    from ci_itest.pytest_plugin.databases.migrations import Migrations
 
 PAYMENTS = "https://payments.example"
 
@@ -29,6 +33,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.items and not session.config.option.collectonly:
         import httpx  # noqa: F401
         from shop import app  # noqa: F401
+
+
+@pytest.fixture(scope="session")
+def migrations() -> Migrations:
+    """How an empty database becomes the shop's, where the settings have no `[[prepare]]` that does it."""
+    return alembic(inputs=("migrations/**",))
 
 
 @pytest.fixture(scope="session")
