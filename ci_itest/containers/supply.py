@@ -168,6 +168,9 @@ class Supply:
         except EngineError as error:
             raise proxy.trouble(path) or error from error
         self._engine.tag(f"{pullable}@{digest}", target=target)
+        # The address of a server that lives as long as we do would hold the image when its own name is long gone.
+        with contextlib.suppress(EngineError):
+            self._engine.remove_image(f"{pullable}@{digest}")
 
     def kept(self, name: str) -> str:
         """The digest of an image of the cache itself; "" when what no registry has of it is not there, whole."""

@@ -113,15 +113,13 @@ class Shard:
 
     def forget_on_engine(self) -> None:
         """As on a machine that never had these snapshots."""
-        for name, _ in self.engine.image_names(f"{FAMILY_LABEL}={self.project}/db"):
+        for name in self.on_engine:
             self.engine.remove_image(name)
-        for image in self.engine._api.images(filters={"label": f"{FAMILY_LABEL}={self.project}/db"}):
-            for name in image.get("RepoDigests") or ():
-                self.engine.remove_image(name)
 
     @property
     def on_engine(self) -> list[str]:
-        return [name for name, _ in self.engine.image_names(f"{FAMILY_LABEL}={self.project}/db")]
+        images = self.engine._api.images(filters={"label": f"{FAMILY_LABEL}={self.project}/db"})
+        return [name for image in images for name in (image.get("RepoTags") or []) + (image.get("RepoDigests") or [])]
 
 
 @pytest.fixture
