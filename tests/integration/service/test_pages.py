@@ -123,7 +123,7 @@ def test_the_badge_for_a_readme_is_shown_with_the_line_to_write(readable: str) -
 
 
 def test_the_board_names_cost_owner_and_what_is_done(readable: str) -> None:
-    page = get(f"{readable}/flaky").text
+    page = get(f"{readable}/flaky").text.replace("<wbr>", "")
 
     assert "1 test fails by itself" in page
     assert "test_race" in page
