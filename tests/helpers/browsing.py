@@ -37,7 +37,7 @@ class Visit:
 
     async def check(self) -> None:
         """Nothing was run, refused, logged or fetched that is not the page's own."""
-        assert self.complaints == []
+        assert self.complaints == [], self.complaints
         assert len(self.hosts - {""}) == 1
         assert await self.page.evaluate("window.__violations") == []
         assert await self.page.evaluate("window.__pwned") is None
@@ -77,7 +77,7 @@ class Browsing:
             await look(visit)
             if has_scripts:
                 await visit.check()
-            assert visit.complaints == []
+            assert visit.complaints == [], visit.complaints
         finally:
             await context.close()
 

@@ -44,7 +44,7 @@ def ci_itest_command(*arguments: str) -> list[str]:
 def ci_itest(*arguments: str, root: Path, **variables: str) -> tuple[int, str]:
     """Exit code and all output of the command line in a folder."""
     environment = suite_environment(**variables)
-    return output_of(ci_itest_command(*arguments), directory=root, environment=environment, within_seconds=120)
+    return output_of(ci_itest_command(*arguments), directory=root, environment=environment, within_seconds=300)
 
 
 @dataclass(frozen=True)

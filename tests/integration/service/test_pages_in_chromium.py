@@ -112,12 +112,12 @@ def test_filters_narrow_the_board_in_place_and_live_in_the_address(browser: Brow
         await page.evaluate("window.isTheSame = true")
         await page.fill("#q", "webhook")
         await page.wait_for_url("**q=webhook**")
-        await page.wait_for_function("document.querySelectorAll('.costs tbody tr').length <= 1")
+        await page.wait_for_function("() => document.querySelectorAll('.costs tbody tr').length <= 1")
         assert await page.evaluate("window.isTheSame")
         # Who types goes on typing.
-        await page.wait_for_function("document.activeElement.id === 'q'")
+        await page.wait_for_function("() => document.activeElement.id === 'q'")
         await page.go_back()
-        await page.wait_for_function("document.querySelectorAll('.costs tbody tr').length > 1")
+        await page.wait_for_function("() => document.querySelectorAll('.costs tbody tr').length > 1")
 
     browser.visit(site.page("/flaky"), look)
 
@@ -128,7 +128,7 @@ def test_a_tab_is_swapped_in_and_the_focus_goes_to_what_is_new(browser: Browsing
         await page.evaluate("window.isTheSame = true")
         await page.get_by_role("link", name="Shards").click()
         await page.wait_for_selector("h1:has-text('shards')")
-        await page.wait_for_function("document.activeElement.id === 'main'")
+        await page.wait_for_function("() => document.activeElement.id === 'main'")
         assert await page.title() == f"Shards · {REPOSITORY}"
         assert await page.evaluate("window.isTheSame")
         assert await page.get_by_role("link", name="Shards").get_attribute("aria-current") == "page"
@@ -170,7 +170,9 @@ def test_a_chart_is_drawn_zooms_and_follows_the_window(browser: Browsing, site: 
         await page.mouse.up()
         assert await canvas.screenshot() != before
         await page.set_viewport_size({"width": 500, "height": 900})
-        await page.wait_for_function("document.querySelector('figure canvas').getBoundingClientRect().width < 500")
+        await page.wait_for_function(
+            "() => document.querySelector('figure canvas').getBoundingClientRect().width < 500"
+        )
 
     browser.visit(site.page("case"), look)
 
