@@ -22,7 +22,7 @@ def peak_megabytes() -> float:
 
 def main(arguments: list[str]) -> None:
     """`OUT FORMATS FILES…`, formats with commas."""
-    from ci_itest.cli.garbage import collect_seldom
+    from ci_itest.garbage import collect_seldom
 
     collect_seldom()
     from ci_itest.flows.merge_reports import find_reports, merge_reports

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from ci_itest import __version__
-from ci_itest.cli.garbage import collect_seldom
 from ci_itest.errors import CiItestError, ExitCode
+from ci_itest.garbage import collect_seldom
 
 COMMANDS = {
     "init": "Look at the repository; write ci-itest.toml and a workflow.",

@@ -76,7 +76,7 @@ class Launcher:
             Cancelled: The gate was closed meanwhile.
         """
         began = time.monotonic()
-        with self._named(spec):
+        with self.naming(spec):
             with self.gate.entered():
                 container = self._run(spec, image=image, network=network)
             ports = self.await_ready(spec, container, deadline=began + spec.ready_seconds)
@@ -84,13 +84,13 @@ class Launcher:
 
     def resume(self, spec: ServiceSpec, container: str) -> None:
         """Start a container that was stopped and wait until it serves; raises as `launch`."""
-        with self._named(spec):
+        with self.naming(spec):
             with self.gate.entered():
                 self.engine.start_container(container)
             self.await_ready(spec, container, deadline=time.monotonic() + spec.ready_seconds)
 
     @contextmanager
-    def _named(self, spec: ServiceSpec) -> Iterator[None]:
+    def naming(self, spec: ServiceSpec) -> Iterator[None]:
         """What the engine refuses, with the service it concerns: a ServiceError."""
         try:
             yield

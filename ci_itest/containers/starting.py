@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from ci_itest.containers.gate import Cancelled, Gate
 from ci_itest.containers.launch import Launched, Launcher
 from ci_itest.containers.presets import service_url
-from ci_itest.errors import EngineError, ServiceError
+from ci_itest.errors import ServiceError
 from ci_itest.masking import Masker
 from ci_itest.model.services import Endpoint, ServiceSpec
 
@@ -147,12 +147,8 @@ class Start:
     def one(self, spec: ServiceSpec, image: str) -> UpService:
         """A service, once it is ready; from an image that is there already, or from the one it names."""
         try:
-            return self._launch(spec, image)
-        except EngineError as error:
-            self._tell(spec.name, FAILED, error.message)
-            raise ServiceError(
-                self._launcher.mask(f"{spec.title} ({spec.image}): {error.message}"), hint=error.hint
-            ) from error
+            with self._launcher.naming(spec):
+                return self._launch(spec, image)
         except ServiceError as error:
             self._tell(spec.name, FAILED, error.message.partition("\n")[0])
             raise

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise, repeat
 from pathlib import Path
 
+from ci_itest.garbage import uncollected
 from ci_itest.junit.kinds import COMPANIONS
 from ci_itest.junit.reader import read_report
 from ci_itest.junit.texts import TEXT_LIMIT
@@ -123,22 +123,6 @@ def merge_reports(
     """
     with uncollected():
         return _Merge(paths, facts, frozenset(searched), read).merged()
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """No search for circles of values inside the block.
-
-    Merging and reporting make none to speak of, and the collector would walk the growing table again and again: 0.3 s
-    of 2 s for 100,000 cases.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def read_base(paths: Sequence[Path]) -> Base:

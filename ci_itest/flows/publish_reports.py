@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci_itest.flows.merge_reports import uncollected
 from ci_itest.flows.publish import Published, ReportFormat, write_report
+from ci_itest.garbage import uncollected
 from ci_itest.junit.merged import MergedSource, merged_junit
 from ci_itest.reporting.comparison import Base
 from ci_itest.reporting.view import Links, report_view

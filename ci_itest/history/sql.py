@@ -5,7 +5,6 @@ Importing this module imports SQLAlchemy (some 0.4 s of CPU): import it where a 
 
 from __future__ import annotations
 
-import gc
 import struct
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from sqlalchemy import URL, Connection, Engine, insert, select
 
 from ci_itest.errors import HistoryError
 from ci_itest.flaky.state import State
+from ci_itest.garbage import uncollected
 from ci_itest.history import (
     bypassing,
     copying,
@@ -107,7 +107,7 @@ class SqlHistory:
     def timings(
         self, suite: str, *, repository: str, branches: Collection[str] | None, last_runs: int = LAST_RUNS
     ) -> tuple[CaseTimings, ...]:
-        with _collector_paused(), self.reading() as connection:
+        with uncollected(), self.reading() as connection:
             found = queries.last_runs(suite, repository=repository, branches=branches, limit=last_runs)
             by_case: dict[int, list[RunTiming]] = {}
             for _, attempts in groupby(connection.execute(found).all(), key=itemgetter(1)):
@@ -133,7 +133,7 @@ class SqlHistory:
             return tuple(rows.summary_of(row) for row in found)
 
     def newest_run(self, *, repository: str, branch: str, without: str = "") -> PastRun | None:
-        with _collector_paused(), self.reading() as connection:
+        with uncollected(), self.reading() as connection:
             found = queries.newest_attempts(repository=rows.storable(repository), branch=branch, without=without)
             attempts = connection.execute(found).all()
             if not attempts:
@@ -356,21 +356,6 @@ def _add_timings(connection: Connection, attempts: Sequence[Any], *, into: dict[
             measured = [row for row in measured if row[0] not in seen]
             seen.update(row[0] for row in measured)
         rows.add_timings(measured, started_us=started_us, into=into)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """No search for reference cycles meanwhile.
-
-    A million timings hold none, and searching them again and again as they are made takes a third of the time.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _suite_accuracy(
