@@ -253,7 +253,8 @@ def _statements(database: str) -> tuple[Times, Times]:
     draw = random.Random(7)
     since_us = int(time.time() * 1e6) - 30 * 86_400_000_000
     boards, cases = [], []
-    with SqlHistory.open(database) as history, history.reading() as connection:
+    # Opened as the service opens it.
+    with SqlHistory.open(database, is_durable=True) as history, history.reading() as connection:
         repository = repository_named(connection, REPOSITORY)
         assert repository is not None
         for number in range(_ASKED + 1):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,14 +15,14 @@ from ci_itest.errors import CiItestError
 from ci_itest.history.retention import Retention
 from ci_itest.history.sql import SqlHistory
 from ci_itest.history.tenancy import ServiceStore
-from ci_itest.service import api, badges, health, pages, problems
+from ci_itest.service import api, badges, health, problems
 from ci_itest.service.housekeeping import Housekeeper
+from ci_itest.service.later import Pages, send_to_login, show_misfit, show_refusal
 from ci_itest.service.learner import Learner
 from ci_itest.service.limits import Limits
 from ci_itest.service.metrics import Metrics
 from ci_itest.service.oidc import FetchKeys, TokenVerifier, fetch_keys
-from ci_itest.service.pages import login, trouble
-from ci_itest.service.settings import ServiceSettings, from_environment
+from ci_itest.service.settings import ServiceSettings
 from ci_itest.service.state import Service
 from ci_itest.service.viewers import LoginNeeded, Viewers, ask_github
 from ci_itest.service.webhooks import Post, Webhooks, post_publicly
@@ -78,21 +76,12 @@ def create_app(
     app.include_router(health.router)
     app.include_router(api.router)
     app.include_router(badges.router)
-    app.include_router(pages.router)
-    app.add_exception_handler(StarletteHTTPException, trouble.show_refusal)
-    app.add_exception_handler(RequestValidationError, trouble.show_misfit)
-    app.add_exception_handler(LoginNeeded, login.send_to_login)
+    app.router.routes.append(Pages())
+    app.add_exception_handler(StarletteHTTPException, show_refusal)
+    app.add_exception_handler(RequestValidationError, show_misfit)
+    app.add_exception_handler(LoginNeeded, send_to_login)
     app.add_exception_handler(CiItestError, problems.show_trouble)
     app.middleware("http")(_measured)
-    return app
-
-
-def worker() -> FastAPI:
-    """The application of a worker process, set up through its environment."""
-    app = create_app(from_environment(os.environ))
-    # What was imported stays: it need not be searched for garbage again and again.
-    gc.freeze()
-    gc.enable()
     return app
 
 

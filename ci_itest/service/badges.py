@@ -7,8 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ci_itest.model.run import Conclusion
-from ci_itest.reporting.badge import badge
-from ci_itest.reporting.headline import Counts
 from ci_itest.service.problems import ApiError, documented
 from ci_itest.service.state import Running
 from ci_itest.service.viewers import LoginNeeded
@@ -35,6 +33,9 @@ def show_badge(
     title: Annotated[str, Query(max_length=60)] = "integration tests",
 ) -> Response:
     """The newest run of a branch. Without a login only where pages are shown to everybody."""
+    from ci_itest.reporting.badge import badge
+    from ci_itest.reporting.headline import Counts
+
     name = f"{account}/{project}"
     try:
         is_seen = service.viewers.of(request, name) is not None

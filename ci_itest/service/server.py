@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 
 from ci_itest.service.settings import ServiceSettings, to_environment
@@ -13,10 +12,8 @@ def serve(settings: ServiceSettings, *, host: str, port: int, workers: int) -> N
     import uvicorn
 
     os.environ.update(to_environment(settings))
-    if workers > 1:  # they are processes of their own
-        gc.enable()
     uvicorn.run(
-        "ci_itest.service.app:worker",
+        "ci_itest.service.worker:worker",
         factory=True,
         host=host,
         port=port,

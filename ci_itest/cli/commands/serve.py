@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import time
@@ -14,7 +13,6 @@ from typing import Any
 
 import click
 
-from ci_itest.cli import building
 from ci_itest.cli.console import say
 from ci_itest.errors import UsageError
 
@@ -66,16 +64,13 @@ def command(host: str, port: int, workers: int, repository: str, demo: bool, **c
     Secrets come from the environment: CI_ITEST_GITHUB_CLIENT_SECRET, CI_ITEST_SESSION_SECRET,
     CI_ITEST_WEBHOOK_SECRET.
     """
-    # Importing makes no garbage, and searching for it is a third of the time to the first answer; `worker` goes on
-    # with the search.
-    gc.disable()
     if demo:
         _serve_demo(host, port, workers)
         return
     settings = service_module("settings").ServiceSettings(**_settings(host, workers, chosen))
     setting_up = service_module("setting_up")
     repository = repository or (f"local/{Path().resolve().name}" if setting_up.is_empty(settings.database) else "")
-    if repository and (key := setting_up.first_key(settings.database, repository=repository, at=building.now())):
+    if repository and (key := setting_up.first_key(settings.database, repository=repository, at=_now())):
         say(f"Upload key of {repository}, shown this once: {key}")
     say(f"Serving on http://{host}:{port} with {_shown(settings.database)}.")
     service_module("server").serve(settings, host=host, port=port, workers=workers)
@@ -105,6 +100,10 @@ def _settings(host: str, workers: int, chosen: dict[str, Any]) -> dict[str, Any]
     if given.get("webhook_urls") and not secrets["webhook_secret"]:
         raise UsageError("Webhooks are signed.", hint="Set CI_ITEST_WEBHOOK_SECRET.")
     return {"anonymous_edits": _is_loopback(host), **given, **secrets}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _is_loopback(host: str) -> bool:

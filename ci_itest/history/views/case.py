@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 
 from ci_itest.flaky.owners import owner_of
 from ci_itest.history.rows import VERDICTS, quarantine_entry_of, unpacked
@@ -18,6 +19,9 @@ from ci_itest.model.judged import CauseKind
 from ci_itest.model.quarantine import QuarantineEntry
 
 LAST_RESULTS = 200
+_MOST_RUNS = 4_000
+"""That are looked through for them: a case that is gone has none in any."""
+
 _TEXTS = 60
 
 
@@ -99,11 +103,7 @@ class CaseView:
 
 def case_view(connection: Connection, repository: Repository, case_id: int) -> CaseView | None:
     """The case; None when the repository has none of that number."""
-    row = connection.execute(
-        select(cases.c.suite, cases.c.file, cases.c.name).where(
-            cases.c.id == case_id, cases.c.repository_id == repository.id
-        )
-    ).first()
+    row = connection.execute(_case(), {"repository": repository.id, "case": case_id}).first()
     if row is None:
         return None
     case = CaseId(row.suite, row.file, row.name)
@@ -113,41 +113,57 @@ def case_view(connection: Connection, repository: Repository, case_id: int) -> C
         case=case,
         owner=(entry.owner if entry else "") or owner_of(case.file, repository.codeowners),
         results=_last_results(connection, repository.id, case_id),
-        standing=_standing(connection, case_id),
+        standing=_standing(row),
         entry=entry,
         earlier=earlier,
         pace=_pace(connection, case_id),
-        since_us=_since(connection, case_id),
+        since_us=row.since_us or 0,
+    )
+
+
+# Statements with parameters are made once: making these two took a sixth of the view.
+_REPOSITORY, _CASE = bindparam("repository", type_=Integer), bindparam("case", type_=Integer)
+
+
+@cache
+def _case() -> Select[Any]:
+    """The case, with what the model says of it and when it failed first."""
+    first = select(func.min(results.c.run_id)).where(results.c.case_id == _CASE, HAS_FAILED).scalar_subquery()
+    since_us = select(runs.c.started_us).where(runs.c.id == first).scalar_subquery()
+    return (
+        select(cases.c.suite, cases.c.file, cases.c.name, flaky_cases, since_us.label("since_us"))
+        .outerjoin(flaky_cases, flaky_cases.c.case_id == cases.c.id)
+        .where(cases.c.id == _CASE, cases.c.repository_id == _REPOSITORY)
     )
 
 
 def _last_results(connection: Connection, repository_id: int, case_id: int) -> tuple[PastResult, ...]:
-    found: Sequence[Any] = ()
-    # Results have no index by case: they are looked up in the last runs, most of which ran the case.
-    for runs_back in (2 * LAST_RESULTS, 20 * LAST_RESULTS):
-        found = connection.execute(_results(repository_id, case_id, runs_back=runs_back)).all()
-        if len(found) == LAST_RESULTS:
-            break
+    found = connection.execute(_results(), {"repository": repository_id, "case": case_id}).all()
     failed = [row.run_id for row in found if row.failed_attempts][:_TEXTS]
-    texts = {
-        run_number: (unpacked(message), unpacked(details))
-        for run_number, message, details in connection.execute(
-            select(failures.c.run_id, failures.c.message, failures.c.details)
-            .where(failures.c.case_id == case_id, failures.c.run_id.in_(failed))
-            .order_by(failures.c.attempt.desc())
-        )
-    }
+    texts = _texts(connection, case_id, failed) if failed else {}
     return tuple(_result(row, *texts.get(row.run_id, ("", ""))) for row in found)
 
 
-def _results(repository_id: int, case_id: int, *, runs_back: int) -> Select[Any]:
-    last = (
-        select(runs.c.id)
-        .where(runs.c.repository_id == repository_id)
-        .order_by(runs.c.started_us.desc())
-        .limit(runs_back)
-        .subquery()
-    )
+def _texts(connection: Connection, case_id: int, run_numbers: Sequence[int]) -> dict[int, tuple[str, str]]:
+    return {
+        run_number: (unpacked(message), unpacked(details))
+        for run_number, message, details in connection.execute(
+            select(failures.c.run_id, failures.c.message, failures.c.details)
+            .where(failures.c.case_id == case_id, failures.c.run_id.in_(run_numbers))
+            .order_by(failures.c.attempt.desc())
+        )
+    }
+
+
+@cache
+def _results() -> Select[Any]:
+    """The newest first. Results have no index by case: they are looked up in the last runs, until there are enough.
+
+    In the order in which an index of the runs has them, so that the database can end there.
+    """
+    ours = runs.c.repository_id == _REPOSITORY
+    by_start = runs.c.started_us.desc()
+    bound = select(runs.c.started_us).where(ours).order_by(by_start).offset(_MOST_RUNS).limit(1).scalar_subquery()
     return (
         select(
             results.c.run_id,
@@ -164,11 +180,11 @@ def _results(repository_id: int, case_id: int, *, runs_back: int) -> Select[Any]
             causes.c.cause,
             causes.c.probability,
         )
-        .join(last, last.c.id == results.c.run_id)
-        .join(runs, runs.c.id == results.c.run_id)
+        .select_from(runs)
+        .join(results, (results.c.run_id == runs.c.id) & (results.c.case_id == _CASE))
         .outerjoin(causes, HAS_CAUSE)
-        .where(results.c.case_id == case_id)
-        .order_by(results.c.run_id.desc())
+        .where(ours, runs.c.started_us >= func.coalesce(bound, 0))
+        .order_by(by_start, runs.c.id.desc())
         .limit(LAST_RESULTS)
     )
 
@@ -193,9 +209,8 @@ def _result(row: Any, message: str, details: str) -> PastResult:
     )
 
 
-def _standing(connection: Connection, case_id: int) -> Standing | None:
-    row = connection.execute(select(flaky_cases).where(flaky_cases.c.case_id == case_id)).first()
-    if row is None:
+def _standing(row: Any) -> Standing | None:
+    if row.is_flaky is None:
         return None
     return Standing(
         is_flaky=bool(row.is_flaky),
@@ -237,8 +252,3 @@ def _pace(connection: Connection, case_id: int) -> tuple[PaceChange, ...]:
         .limit(10)
     )
     return tuple(PaceChange(*row) for row in found)
-
-
-def _since(connection: Connection, case_id: int) -> int:
-    first = select(func.min(results.c.run_id)).where(results.c.case_id == case_id, HAS_FAILED).scalar_subquery()
-    return int(connection.scalar(select(runs.c.started_us).where(runs.c.id == first)) or 0)

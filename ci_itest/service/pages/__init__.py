@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from ci_itest.service.pages import assets, bypasses, case, flaky, login, overview, quarantine, runs, shards, slow
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, redirect_slashes=False)
 router.include_router(assets.router)
 router.include_router(overview.home_router)
 router.include_router(login.router)

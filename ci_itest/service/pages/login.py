@@ -57,7 +57,7 @@ def logout(request: Request) -> Response:
     return response
 
 
-def send_to_login(request: Request, _error: Exception) -> Response:
+def to_login(request: Request) -> Response:
     """Whoever has to log in first is sent there."""
     return RedirectResponse(f"{_home(request)}login", status_code=303, headers=_NO_STORE)
 

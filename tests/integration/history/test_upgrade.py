@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import multiprocessing
+import os
+import signal
 import sqlite3
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, event, inspect, text
 
 from ci_itest.history import migrations
 from ci_itest.history.sql import SqlHistory
@@ -169,6 +172,47 @@ def test_processes_that_start_at_once_migrate_once(
 
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM results")).scalar_one() == 1000
+
+
+KILLED_AFTER = range(8, 68, 3)
+"""Statements, of some 70: twenty kills from the first look at the tables to the last rows that move."""
+
+
+def test_a_migration_killed_in_the_middle_twenty_times_leaves_what_was_there(
+    address: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    old_histories.make(engine, old_histories.SHAPES[0])
+
+    found = []
+    for count in KILLED_AFTER:
+        engine.dispose()
+        killed = multiprocessing.get_context("fork").Process(target=_migrate_until_killed, args=(address, count))
+        killed.start()
+        killed.join()
+        with engine.connect() as connection:
+            schema = connection.execute(text("SELECT value FROM meta WHERE name = 'schema'")).scalar_one()
+            results = connection.execute(text("SELECT count(*) FROM results")).scalar_one()
+        found.append((killed.exitcode, schema, results))
+    engine.dispose()
+    SqlHistory.open(address).close()
+
+    assert found == [(-signal.SIGKILL, "1", 12)] * 20
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT value FROM meta WHERE name = 'schema'")).scalar_one() == "2"
+        assert connection.execute(text("SELECT count(*) FROM results")).scalar_one() == 12
+
+
+def _migrate_until_killed(address: str, count: int) -> None:
+    """Open a history; the process is killed once it has executed so many statements."""
+    left = iter(range(count - 1, -1, -1))
+
+    def die_after_the_last(*_: object) -> None:
+        if not next(left):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Engine, "after_cursor_execute", die_after_the_last)
+    SqlHistory.open(address)
 
 
 MIGRATIONS = Path(migrations.__file__).parent / "versions"

@@ -126,6 +126,18 @@ def test_a_case_shows_its_results_on_all_branches_the_newest_first(history: SqlH
     assert view.since_us == to_epoch(started_at(4))
 
 
+def test_results_of_a_case_stand_in_the_order_in_which_their_runs_started(history: SqlHistory) -> None:
+    record(history, *racing(), replace(one_run(77), started_at="2026-01-06T20:00:00+00:00"))
+    repository = known(history)
+
+    with history.reading() as connection:
+        number = board.board(connection, repository, since_us=SINCE).rows[0].case_id
+        view = case.case_view(connection, repository, number)
+
+    assert view is not None
+    assert [one.run_id for one in view.results] == [*map(str, range(18, 5, -1)), "77", *map(str, range(5, 0, -1))]
+
+
 def test_pages_of_runs_follow_each_other_without_a_gap_or_a_double(history: SqlHistory) -> None:
     record(history, *racing(), replace(one_run(77), started_at=started_at(5)))
     repository = known(history)
