@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import CHANGED, PUSH, Ended, Event, Repository
+from tests.e2e.harness import CHANGED, OWN_TOOL, PUSH, Ended, Event, Repository
 from tests.helpers.github import GitHub
 
 pytestmark = pytest.mark.act
@@ -22,13 +22,15 @@ LABELLED_SKIP = Event(action="labeled", label="skip-integration")
 
 
 def test_a_lost_bundle_makes_the_run_red_and_is_named(small: Repository, github: GitHub) -> None:
+    small.divide_over(2)
+
     ended = small.run(CHANGED, run_id=1, environment={"LOST_BUNDLE": "ci-itest-main-2-a1"})
 
     assert ended.jobs == {"plan": "success", "shard": "success", "report": "failure"}
     assert INCOMPLETE in ended.log
     assert ended.outputs["report"]["conclusion"] == "incomplete"
-    assert_one_comment(github, "Shard 2/3 left no bundle")
-    assert "Shard 2/3 left no bundle" in ended.summaries["report"]
+    assert_one_comment(github, "Shard 2/2 left no bundle")
+    assert "Shard 2/2 left no bundle" in ended.summaries["report"]
     assert "report.html" in ended.files_of("ci-itest-report-a1")
 
 
@@ -153,7 +155,7 @@ def test_files_of_the_checkout_cannot_take_a_modules_place_in_the_tool(small: Re
     python_path = {"PYTHONPATH": str(small.folder), "PYTHONSTARTUP": str(small.folder / "json.py")}
     compiling = {"UV_COMPILE_BYTECODE": "1"}  # uv then starts the new environment's Python, and not isolated
 
-    ended = small.run(CHANGED, run_id=1, workflow="all.yml", environment=python_path | compiling)
+    ended = small.run(CHANGED, run_id=1, workflow="all.yml", environment=python_path | compiling | OWN_TOOL)
     trapped = (small.store / "trapped").read_text().splitlines()
 
     assert trapped
