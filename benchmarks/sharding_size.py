@@ -129,9 +129,11 @@ def _write_suite(root: Path) -> list[str]:
 
 
 def _collect_ours(root: Path, files: list[str]) -> tuple[float, str]:
-    from ci_itest.planning.work import whole_file
+    from ci_itest.planning.work import FileWork
 
-    division = divide([whole_file(file, 1.0) for file in files], shard_count=COLLECT_SHARDS, costs=Costs())
+    division = divide(
+        [FileWork(file, ("",), (1.0,), (1.0,), (1,)) for file in files], shard_count=COLLECT_SHARDS, costs=Costs()
+    )
     mine = tuple(division.files[piece.file].file for piece in division.shards[0])
     request = ShardRequest(
         suite="main",

@@ -36,7 +36,6 @@ class EngineInfo:
     """
 
     version: str
-    api_version: str
     system: str
     architecture: str
 
@@ -176,7 +175,7 @@ class Engine:
         """Version and platform."""
         with _refusals("The engine does not tell its version"):
             version = self._api.version()
-        return EngineInfo(version["Version"], version["ApiVersion"], version["Os"], version["Arch"])
+        return EngineInfo(version["Version"], version["Os"], version["Arch"])
 
     # Images
 

@@ -24,20 +24,6 @@ from ci_itest.errors import CiItestError, EngineError, FileError, RegistryError
 Note = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Supplied:
-    """An image that this run has had.
-
-    Attributes:
-        digest: Of its manifest or index; "" where no registry was asked.
-        way: `engine` (it was there), `cache` (through it), `plain` (the engine's own pull).
-    """
-
-    name: str
-    digest: str
-    way: str
-
-
 @dataclass(slots=True)
 class _Running:
     """The proxy while it runs, and what ends it."""
@@ -75,14 +61,8 @@ class Supply:
         self._say = say
         self._running: _Running | None = None
         self._lock = threading.Lock()
-        self._supplied: dict[str, Supplied] = {}
+        self._supplied: set[str] = set()
         self._own_names: set[str] = set()
-
-    @property
-    def supplied(self) -> tuple[Supplied, ...]:
-        """What was asked for so far, by name."""
-        with self._lock:
-            return tuple(self._supplied[name] for name in sorted(self._supplied))
 
     @property
     def names(self) -> frozenset[str]:
@@ -112,9 +92,8 @@ class Supply:
         """
         pinned = self._pin(name)
         if held := self._held(name, pinned):
-            local, image = held
-            self._note_supplied(name, image.digest, "engine")
-            return local
+            self._note_supplied(name)
+            return held[0]
         if self._store is not None:
             try:
                 return self._through_cache(name, pinned, note)
@@ -221,7 +200,7 @@ class Supply:
             self._say(f"image cache: {damaged[:19]} was damaged; thrown away and fetched again")
         parsed = ImageName.parse(name)
         self._remember(name, digest)
-        self._note_supplied(name, digest, "cache")
+        self._note_supplied(name)
         if parsed.digest:
             return pullable
         target = _pinned_name(name, pinned) if pinned and self._engine.image(name) else name
@@ -264,13 +243,12 @@ class Supply:
         if asked != name:
             self._engine.tag(started, target=_pinned_name(name, pinned))
             started = _pinned_name(name, pinned)
-        image = self._engine.image(started)
-        self._note_supplied(name, image.digest if image else "", "plain")
+        self._note_supplied(name)
         return started
 
-    def _note_supplied(self, name: str, digest: str, way: str) -> None:
+    def _note_supplied(self, name: str) -> None:
         with self._lock:
-            self._supplied[name] = Supplied(name, digest, way)
+            self._supplied.add(name)
 
     def _proxy(self) -> Proxy:
         if self._store is None:

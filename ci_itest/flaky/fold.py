@@ -174,12 +174,10 @@ class Folded:
 
     Attributes:
         judgements: Of every case that failed at least once, in the order of the results.
-        mass_events: Groups that failed together.
     """
 
     memory: Memory
     judgements: tuple[Judgement, ...]
-    mass_events: tuple[Loss, ...]
 
 
 def fold(memory: Memory, results: Results) -> Folded:
@@ -231,7 +229,6 @@ class _Fold:
         return Folded(
             memory=memory,
             judgements=tuple(self._judgement(failure, memory) for failure in failures),
-            mass_events=tuple(loss for loss in groups.values() if loss.is_mass),
         )
 
     def _losses(self) -> dict[Group, Loss]:

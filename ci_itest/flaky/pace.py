@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
 
-SIZE_BYTES = 20
 WARM_UP = 20
 LIMIT = 16.0
 

@@ -13,8 +13,6 @@ from operator import mul
 
 from ci_itest.flaky.assumptions import BROKEN_FAILS, FORGETTING, LEVELS, PRIOR, REPEATS
 
-SIZE_BYTES = 32
-
 Weights = bytes
 """Eight probabilities that sum up to 1, level by level, as single-precision numbers."""
 

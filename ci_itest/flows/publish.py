@@ -10,7 +10,7 @@ from pathlib import Path
 from ci_itest.errors import ExitCode
 from ci_itest.flows.folders import PAGE
 from ci_itest.junit.writer import run_junit_xml
-from ci_itest.model.cases import CaseId, Verdict
+from ci_itest.model.cases import CaseId, CaseResult, Verdict
 from ci_itest.model.run import Conclusion, Run
 from ci_itest.reporting.badge import badge
 from ci_itest.reporting.comparison import Base
@@ -191,7 +191,9 @@ def with_templates(view: ReportView, templates: Mapping[str, str]) -> tuple[Repo
 def logs_of_failures(run: Run) -> Mapping[CaseId, Sequence[ServiceLog]]:
     """For every case that failed what its shard's services wrote meanwhile, else the ends of their logs.
 
-    A case that was running when its shard ended has the ends, too.
+    Of the ends, a case whose time is known has those alone that report an error: a server that died before it began
+    explains it, one that started and ended well does not. A case that was running when its shard ended has the ends,
+    too.
     """
     slices: dict[tuple[str, int, str], list[ServiceLog]] = {}
     for shard in run.shards:
@@ -208,9 +210,15 @@ def logs_of_failures(run: Run) -> Mapping[CaseId, Sequence[ServiceLog]]:
         if (result.verdict is Verdict.FAILED or (result.verdict is Verdict.MISSING and result.note))
         and (
             logs := slices.get((result.case.suite, result.shard, result.case.node_id))
-            or tails.get((result.case.suite, result.shard))
+            or _ends(result, tails.get((result.case.suite, result.shard), ()))
         )
     }
+
+
+def _ends(result: CaseResult, tails: Sequence[ServiceLog]) -> Sequence[ServiceLog]:
+    if not any(attempt.outcome.is_bad and attempt.started_at for attempt in result.attempts):
+        return tails
+    return [tail for tail in tails if tail.telling]
 
 
 def outputs_of(published: Published, *, comment_url: str) -> Mapping[str, str]:

@@ -116,7 +116,8 @@ def recordings_at(path: Path, *, runner_of: RunnerOf) -> Found:
     if not path.exists():
         raise UsageError(
             f"There is no {path}.",
-            hint="Give a run's folder below .ci-itest/runs, a bundle, or the id or address of a workflow run.",
+            hint="Run the suite here first (`ci-itest run`), or give a run's folder below .ci-itest/runs, "
+            "a bundle, or the id or address of a workflow run.",
         )
     places = (path / "bundles", path)
     bundles = next((found for place in places if (found := tuple(_bundles(place)))), ())

@@ -69,11 +69,6 @@ class Context:
     author: str = ""
 
     @property
-    def is_fork(self) -> bool:
-        """Whether the code comes from another repository; so taken when that is unknown."""
-        return self.pull_request > 0 and (self.head_repository_id == 0 or self.head_repository_id != self.repository_id)
-
-    @property
     def is_default_branch(self) -> bool:
         """Whether this is a push to the default branch."""
         return (

@@ -64,11 +64,6 @@ class Piece:
     end: int
 
 
-def whole_file(file: str, seconds: float, *, expected: float | None = None, count: int = 1) -> FileWork:
-    """A file that is not divided."""
-    return FileWork(file, ("",), (seconds,), (seconds if expected is None else expected,), (count,))
-
-
 def in_order(files: Iterable[FileWork]) -> tuple[FileWork, ...]:
     """The files by name; PlanError for one that is there twice, or has seconds that are none."""
     ordered = tuple(sorted(files, key=lambda work: work.file))

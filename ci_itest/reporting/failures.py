@@ -14,6 +14,7 @@ from ci_itest.reporting.attachments import Attachment, attachments_of
 from ci_itest.reporting.causes import Cause, failure_message
 from ci_itest.reporting.excerpt import excerpt
 from ci_itest.reporting.links import Links, file_url, replay_command
+from ci_itest.reporting.telling import telling_lines
 from ci_itest.reporting.wording import duration, plural
 
 EVIDENCE_PREFIX = "ci-itest."
@@ -38,6 +39,11 @@ class ServiceLog:
 
     service: str
     text: str
+
+    @property
+    def telling(self) -> str:
+        """The lines of it that report an error, a few at most; "" when none does."""
+        return telling_lines(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class CaseView:
         attempts: In order.
         excerpt: The lines around the assertion.
         output: What the case printed.
-        logs: What the services wrote meanwhile.
+        logs: What the services wrote meanwhile, each with `service`, `text`, and `telling`: its lines about errors.
         evidence: What the fixtures noted of it.
         replay: Command that runs the case again; "" when there is none.
         why: Whose fault the failure is and what speaks for it; "" when it was not judged.

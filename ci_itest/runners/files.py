@@ -15,6 +15,8 @@ from ci_itest.runners.base import ShardRequest
 
 IGNORED = frozenset({"node_modules", "vendor", "target", "dist", "build", "bin", "obj", "__pycache__"})
 
+NO_SUCH_PLACE = "Correct the path. Where there is no ci-itest.toml yet, `ci-itest init` writes one."
+
 IsTest = Callable[[str], bool]
 
 
@@ -37,7 +39,7 @@ def listed_files(settings: SuiteSettings, *, root: Path, usual: IsTest) -> tuple
     for place in settings.tests:
         path = Path(os.path.normpath(root / place))
         if not path.exists():
-            raise SettingsError(f"`tests` names {place}, which does not exist in {root}.", hint="Correct the path.")
+            raise SettingsError(f"`tests` names {place}, which does not exist in {root}.", hint=NO_SUCH_PLACE)
         if not path.resolve().is_relative_to(top):
             raise SettingsError(f"`tests` names {place}, which lies outside {root}.")
         if path.is_file():

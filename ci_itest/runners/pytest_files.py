@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ci_itest.errors import SettingsError
+from ci_itest.runners.files import NO_SUCH_PLACE
 
 DEFAULT_FILES = ("test_*.py", "*_test.py")
 DEFAULT_IGNORED = ("*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv", "{arch}")
@@ -60,7 +61,7 @@ def suite_files(places: Sequence[str], *, root: Path, arguments: Sequence[str] =
     for place in places:
         path = Path(os.path.normpath(root / place))
         if not path.exists():
-            raise SettingsError(f"`tests` names {place}, which does not exist in {root}.", hint="Correct the path.")
+            raise SettingsError(f"`tests` names {place}, which does not exist in {root}.", hint=NO_SUCH_PLACE)
         if not path.resolve().is_relative_to(top):
             raise SettingsError(f"`tests` names {place}, which lies outside {root}.")
         files = [path] if path.is_file() else _below(path, patterns, top=top)

@@ -45,7 +45,7 @@ def green(count: int = 60, *, cases: Iterable[int] = CASES) -> Memory:
 
 def folded(memory: Memory, *runs: Results) -> Folded:
     """The last of several runs folded in after each other."""
-    last = Folded(memory, (), ())
+    last = Folded(memory, ())
     for run in runs:
         last = fold(last.memory, run)
     return last

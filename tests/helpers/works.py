@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from ci_itest.planning.division import Division
-from ci_itest.planning.work import FileWork, whole_file
+from ci_itest.planning.work import FileWork
 
 
 def whole(**seconds: float) -> list[FileWork]:
     """`whole(cart=9, login=2)`: files tests/cart.py and tests/login.py that are not divided."""
-    return [whole_file(f"tests/{name}.py", float(value)) for name, value in seconds.items()]
+    return [
+        FileWork(f"tests/{name}.py", ("",), (float(value),), (float(value),), (1,)) for name, value in seconds.items()
+    ]
 
 
 def by_case(file: str, *seconds: float, groups: tuple[str, ...] = ()) -> FileWork:

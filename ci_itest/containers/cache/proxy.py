@@ -45,21 +45,6 @@ class _Served:
     trouble: list[CiItestError] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Traffic:
-    """What the proxy has passed on.
-
-    Attributes:
-        kept: Blobs served from what was there before.
-        fetched: Blobs fetched from a registry.
-        fetched_bytes: Of those.
-    """
-
-    kept: int = 0
-    fetched: int = 0
-    fetched_bytes: int = 0
-
-
 class Proxy:
     """A running proxy; made by `serving`.
 
@@ -69,7 +54,6 @@ class Proxy:
 
     def __init__(self, store: BlobStore, address: str) -> None:
         self.address = address
-        self.traffic = Traffic()
         self._store = store
         self._served: dict[str, _Served] = {}
         self._busy: dict[str, threading.Lock] = {}
@@ -121,11 +105,8 @@ class Proxy:
         with self._one_at_a_time(digest):
             found = self._store.path(digest)
             if found is not None:
-                self.traffic.kept += 1
                 return found
             self._first(served, lambda source: self._fetch(source, digest))
-            self.traffic.fetched += 1
-            self.traffic.fetched_bytes += self._store.size(digest)
             found = self._store.path(digest)
             if found is None:
                 raise RegistryError(f"{digest} vanished from the cache.")

@@ -96,7 +96,6 @@ def _exchange(request: httpx.Request, response: httpx.Response | None, seconds: 
         response.status_code if response is not None else 0,
         dict(request.headers),
         asked,
-        dict(response.headers) if response is not None else {},
         answered,
         seconds,
         request_id,

@@ -27,7 +27,6 @@ class Exchange:
     status: int = 0
     request_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     request_body: bytes = b""
-    response_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     response_body: bytes = b""
     seconds: float = 0.0
     request_id: str = ""

@@ -189,7 +189,6 @@ class StubServer:
                 found.status,
                 asked.request_headers,
                 asked.request_body,
-                found.headers,
                 found.body,
                 seconds,
             )

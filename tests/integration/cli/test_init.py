@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tests.helpers.suites import ci_itest, write_files
 
+PROJECT = Path(__file__).parents[3]
 TESTS = {"tests/integration/test_a.py": "def test_one(): pass\ndef test_two(): pass\n"}
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 WORKFLOW = ".github/workflows/integration.yml"
@@ -153,3 +155,21 @@ def test_doctor_knows_what_goes_wrong_in_workflows(repository: Path, workflow: s
 
     assert code == 0, output
     assert words in output
+
+
+def test_the_page_that_goes_the_whole_way_shows_what_init_finds_in_the_example(tmp_path: Path) -> None:
+    shop = PROJECT / "examples" / "shop"
+    left_out = shutil.ignore_patterns(".venv", ".ci-itest*", "ci-itest*.toml", "__pycache__", ".pytest_cache", "*.db")
+    shutil.copytree(shop, tmp_path / "shop", ignore=left_out)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path / "shop", check=True)
+    page = (PROJECT / "docs" / "first-red.md").read_text()
+
+    code, output = ci_itest("init", "--yes", root=tmp_path / "shop")
+
+    assert code == 0, output
+    block = page.partition("$ ci-itest init\n")[2].partition("```")[0]
+    shown = [line for line in block.splitlines() if line.startswith(("+", "Wrote", "Next:"))]
+    assert len(shown) > 6
+    assert [line for line in shown if line not in output.splitlines()] == []
+    code, output = ci_itest("config", root=tmp_path / "shop")
+    assert code == 0, output

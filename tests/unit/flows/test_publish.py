@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from ci_itest.flaky.quarantine import with_quarantine
 from ci_itest.flows.bundles import Bundles
 from ci_itest.flows.merge import merge
@@ -31,6 +33,22 @@ def test_a_failed_case_has_the_logs_of_its_shards_services() -> None:
     assert list(logs) == [case("tests/test_a.py")]
     ((log,),) = logs.values()
     assert (log.service, log.text) == (TAIL.service, TAIL.text)
+
+
+@pytest.mark.parametrize(
+    ("tail", "shown"),
+    [("# User requested shutdown...", []), ("FATAL:  terminating connection\nLOG:  bye", ["redis"])],
+    ids=["an end like any", "an error"],
+)
+def test_of_logs_that_stood_still_while_a_case_ran_only_an_error_is_shown(tail: str, shown: list[str]) -> None:
+    of = plan(["tests/test_a.py"])
+    ran = done(of, 1, outcomes=("failed",))
+    timed = tuple(replace(one, started_at="2026-01-01T00:00:02+00:00") for one in ran.attempts)
+    shard = replace(ran, attempts=timed, service_tails=(ServiceTail("redis", tail),))
+
+    logs = logs_of_failures(merge(of, Bundles((shard,), ()), RunFacts(RUN_ID, "c0ffee", "2026-01-01T00:00:00+00:00")))
+
+    assert [log.service for found in logs.values() for log in found] == shown
 
 
 def test_the_page_and_the_summary_show_the_services_last_lines(tmp_path: Path) -> None:

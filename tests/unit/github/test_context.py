@@ -108,12 +108,14 @@ def test_a_pull_request_is_told_in_full() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "is_fork"),
-    [(REPOSITORY, False), (FORK, True), (None, True), ({"full_name": "acme/shop"}, True)],
+    ("head", "repository_id"),
+    [(REPOSITORY, REPOSITORY["id"]), (FORK, FORK["id"]), (None, 0), ({"full_name": "acme/shop"}, 0)],
     ids=["same repository", "fork", "deleted fork", "no id"],
 )
-def test_a_head_elsewhere_or_unknown_is_a_forks(head: dict[str, Any] | None, is_fork: bool) -> None:
-    assert read(pull_request_event(head=head)).is_fork is is_fork
+def test_a_heads_repository_is_known_by_its_id_and_else_by_none(
+    head: dict[str, Any] | None, repository_id: int
+) -> None:
+    assert read(pull_request_event(head=head)).head_repository_id == repository_id
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_a_push_to_the_default_branch_is_one() -> None:
     found = read({"repository": REPOSITORY}, "push", GITHUB_REF="refs/heads/main")
 
     assert found.is_default_branch
-    assert (found.branch, found.head_sha, found.pull_request, found.is_fork) == ("main", MERGE_SHA, 0, False)
+    assert (found.branch, found.head_sha, found.pull_request) == ("main", MERGE_SHA, 0)
     assert found.head_repository_id == found.repository_id
 
 
@@ -164,7 +166,7 @@ def test_a_merge_group_tells_its_head_and_base() -> None:
     )
 
     assert (found.head_sha, found.base_ref, found.branch) == (HEAD_SHA, "main", queue.removeprefix("refs/heads/"))
-    assert (found.pull_request, found.is_fork, found.is_default_branch) == (0, False, False)
+    assert (found.pull_request, found.is_default_branch) == (0, False)
 
 
 @pytest.mark.parametrize("path", ["/event.json", ""], ids=["no file", "no path"])
@@ -175,11 +177,11 @@ def test_without_an_event_file_a_pull_request_is_known_by_its_ref_and_not_truste
 
     assert found is not None
     assert (found.pull_request, found.branch, found.base_ref, found.head_sha) == (5, "faster-cart", "main", MERGE_SHA)
-    assert found.is_fork
+    assert found.head_repository_id == 0
 
 
 def test_an_event_without_its_pull_request_is_not_trusted() -> None:
-    assert read({"repository": REPOSITORY}).is_fork
+    assert read({"repository": REPOSITORY}).head_repository_id == 0
 
 
 def test_a_server_of_ones_own_is_used() -> None:
@@ -247,7 +249,7 @@ def test_a_value_of_another_type_counts_as_not_there(change: dict[str, Any]) -> 
 
     assert found.pull_request == 5
     assert found.head_sha in (HEAD_SHA, MERGE_SHA)
-    assert found.is_fork is ("head" in change)
+    assert found.head_repository_id == (0 if "head" in change else REPOSITORY["id"])
 
 
 @settings(deadline=None)

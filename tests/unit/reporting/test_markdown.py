@@ -158,6 +158,32 @@ def test_a_comment_always_fits_and_always_has_its_headline(count: int, length: i
     assert len(summary(shown).encode()) <= SUMMARY_BYTES
 
 
+def test_what_a_service_reported_of_an_error_is_read_without_a_click() -> None:
+    failures = [failed(f"test_{number}", f"{word(number)} went wrong") for number in range(3)]
+    log = "LOG:  ready\nERROR:  no such table <b>orders</b> ``` @everyone\nSTATEMENT:  SELECT 1\nLOG:  bye"
+    shown = report_view(run(cases=failures), at=AT, links=LINKS, logs={failures[0].case: [ServiceLog("pg", log)]})
+
+    text = comment(shown, key="k")
+
+    before, _, after = text.partition("<details><summary>Captured output and service logs</summary>")
+    told = before[before.index("From the log of `pg`:") :]
+    (fence,) = [token for token in MARKDOWN.parse(told) if token.type == "fence"]
+    assert fence.content.splitlines() == log.splitlines()[1:3]
+    assert "LOG:  ready" in after
+
+
+def test_a_log_without_an_error_waits_behind_the_click() -> None:
+    failure = failed("test_it", "went wrong")
+    shown = report_view(
+        run(cases=[failure]), at=AT, links=LINKS, logs={failure.case: [ServiceLog("pg", "LOG:  ready")]}
+    )
+
+    text = comment(shown, key="k")
+
+    assert "From the log of" not in text
+    assert "LOG:  ready" in text
+
+
 def word(number: int) -> str:
     return "".join(chr(ord("a") + int(digit)) for digit in str(number)) + "x"
 
