@@ -188,6 +188,7 @@ def _here(root: Path, environment: dict[str, str], checkout: Checkout | None) ->
         mirror=config.settings.images.mirror,
         memory_bytes=memory_bytes(),
         has_image=_digest_of,
+        filled={name: suite.environment for name, suite in config.settings.suites.items()},
     )
 
 

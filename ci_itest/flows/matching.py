@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ci_itest.flows.recordings import Recording
+from ci_itest.masking import MASK
 from ci_itest.model.recording import Surroundings
 
 _OF_THE_MACHINE = (
@@ -44,6 +45,7 @@ class Here:
         is_clean: Whether the tree is that commit and nothing else.
         memory_bytes: 0 when unknown.
         has_image: Image name to its registry digest, "" when it is not on the engine.
+        filled: By suite, the `[environment]` of the settings that stand in these files.
     """
 
     root: Path
@@ -56,6 +58,7 @@ class Here:
     mirror: str = ""
     memory_bytes: int = 0
     has_image: Callable[[str], str] = lambda _: ""
+    filled: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
 
 def comparison(recording: Recording, here: Here) -> tuple[Match, ...]:
@@ -71,9 +74,17 @@ def comparison(recording: Recording, here: Here) -> tuple[Match, ...]:
         *([Match("shuffling seed", there.seed, there.seed, True)] if there.seed else []),
         *_memory_row(there, here),
         *_image_rows(recording, here),
-        _variables_row(there, here),
+        _variables_row(there, here, suite=recording.result.suite),
     ]
     return tuple(rows)
+
+
+def filled_in(there: Surroundings, here: Here, *, suite: str) -> dict[str, str]:
+    """The recorded `[environment]`; what is masked there has the value of these files, and is left out without one."""
+    mine = here.filled.get(suite, {})
+    recorded = there.settings.environment
+    known = {name: mine.get(name, value) if MASK in value else value for name, value in recorded.items()}
+    return {name: value for name, value in known.items() if name in mine or MASK not in value}
 
 
 def _system_row(recording: Recording, there: Surroundings, here: Here) -> Match:
@@ -118,8 +129,8 @@ def _image_rows(recording: Recording, here: Here) -> list[Match]:
     return rows
 
 
-def _variables_row(there: Surroundings, here: Here) -> Match:
-    missing = missing_variables(there, here.environment)
+def _variables_row(there: Surroundings, here: Here, *, suite: str) -> Match:
+    missing = missing_variables(there, {**here.environment, **filled_in(there, here, suite=suite)})
     if not missing:
         return Match("variables", f"{len(there.variables)}", "all that matter are set", True)
     shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
@@ -128,12 +139,8 @@ def _variables_row(there: Surroundings, here: Here) -> Match:
 
 def missing_variables(there: Surroundings, environment: Mapping[str, str]) -> list[str]:
     """Variables the tests had there and would not have here, without those of the CI machine itself."""
-    filled = set(there.settings.environment)
     return [
         name
         for name in there.variables
-        if name not in environment
-        and name not in filled
-        and name not in _OF_EVERY_SHELL
-        and not name.startswith(_OF_THE_MACHINE)
+        if name not in environment and name not in _OF_EVERY_SHELL and not name.startswith(_OF_THE_MACHINE)
     ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ci_itest.errors import UsageError
 from ci_itest.flows.bundles import BundleFolder
-from ci_itest.flows.matching import Here
+from ci_itest.flows.matching import Here, filled_in
 from ci_itest.flows.merge import case_results
 from ci_itest.flows.recordings import Recording, plan_of
 from ci_itest.flows.run_shard import Tools, run_shard
@@ -109,11 +109,17 @@ def job_of(recording: Recording, here: Here, *, folder: BundleFolder, wish: Wish
             "No test ran in this shard, so there is no order to play.",
             hint=recording.result.message.partition("\n")[0] or "Run `ci-itest run` instead.",
         )
+    settings = replace(
+        there.settings,
+        services=_pinned(there.settings, recording.result, here),
+        environment=filled_in(there, here, suite=recording.result.suite),
+        workers=workers,
+    )
     return ShardJob(
         plan=plan_of(recording),
         suite=recording.result.suite,
         index=recording.result.index,
-        settings=replace(there.settings, services=_pinned(there.settings, recording.result, here), workers=workers),
+        settings=settings,
         root=here.root,
         folder=folder,
         environment=_environment(there, here, home=wish.home),

@@ -85,6 +85,27 @@ def test_a_local_run_is_replayed_without_naming_it(root: Path) -> None:
     assert FAILED_AGAIN in output
 
 
+def test_a_key_in_the_settings_reaches_the_replay_although_the_recording_hides_it(tmp_path: Path) -> None:
+    tests = {
+        "ci-itest.toml": "tests = ['tests']\nshards = 1\nretries = 0\n[environment]\nSHOP_SECRET = 'signs-in-tests'\n",
+        "tests/test_key.py": """
+            import os
+
+            def test_the_key_is_whole():
+                assert len(os.environ["SHOP_SECRET"]) == 14
+                assert "FAILS_THERE" not in os.environ
+        """,
+    }
+    root = repository(tmp_path / "repo", tests, origin=ORIGIN)
+    assert ci_itest("run", root=root, FAILS_THERE="1")[0] == 1
+    assert "signs-in-tests" not in "".join(path.read_text() for path in root.glob(".ci-itest/runs/*/bundles/*/*.json"))
+
+    code, output = replay(root=root)
+
+    assert code == 0, output
+    assert "failed there, passed here" in output
+
+
 def test_a_case_that_passes_alone_is_told_to(root: Path) -> None:
     code, output = replay("../bundle-77", "--yes", "--only", "test_is_empty", "--times", root=root)
 

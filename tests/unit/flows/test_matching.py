@@ -6,6 +6,7 @@ import pytest
 
 from ci_itest.flows.matching import Match, comparison, missing_variables
 from ci_itest.flows.recordings import Recording
+from ci_itest.masking import MASK
 from ci_itest.model.recording import Surroundings
 from ci_itest.model.run import ServiceTime
 from ci_itest.model.settings import SuiteSettings
@@ -103,9 +104,22 @@ def test_variables_of_the_ci_machine_and_of_every_shell_are_not_missed() -> None
         variables=("CI", "DATABASE_URL", "GITHUB_SHA", "HOME", "RUNNER_OS", "SHOP_KEY", "STRIPE_MODE"),
     )
 
-    assert missing_variables(there, {"STRIPE_MODE": "x"}) == ["SHOP_KEY"]
+    assert missing_variables(there, {"STRIPE_MODE": "x", "DATABASE_URL": "x"}) == ["SHOP_KEY"]
     found = row("variables", comparison(recording(surroundings=there), here()))
     assert (found.here, found.is_same) == ("not set: SHOP_KEY, STRIPE_MODE", False)
+
+
+@pytest.mark.parametrize(
+    ("filled", "shown"),
+    [({"main": {"SHOP_KEY": "in these files"}}, "all that matter are set"), ({}, "not set: SHOP_KEY")],
+    ids=["known here", "nowhere"],
+)
+def test_a_value_that_was_masked_is_missed_where_no_settings_have_it(
+    filled: dict[str, dict[str, str]], shown: str
+) -> None:
+    there = Surroundings(settings=SuiteSettings(environment={"SHOP_KEY": MASK}), variables=("SHOP_KEY",))
+
+    assert row("variables", comparison(recording(surroundings=there), here(filled=filled))).here == shown
 
 
 def test_many_missing_variables_are_counted() -> None:

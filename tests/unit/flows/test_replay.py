@@ -12,6 +12,7 @@ from ci_itest.flows.bundles import BundleFolder
 from ci_itest.flows.recordings import Recording
 from ci_itest.flows.replay import CaseTimes, Wish, compared, job_of
 from ci_itest.flows.shard_jobs import ShardJob
+from ci_itest.masking import MASK
 from ci_itest.model.recording import Surroundings
 from ci_itest.model.run import ServiceTime, ShardResult
 from ci_itest.model.settings import ServiceSettings, SuiteSettings
@@ -74,6 +75,16 @@ def test_time_zone_locale_and_seeds_are_the_recorded_ones() -> None:
 
     assert found.environment == {"TZ": "Asia/Tokyo", "LANG": "de_DE.UTF-8", "PATH": "/bin"}
     assert (found.hash_seed, found.seed) == ("7", "9")
+
+
+def test_what_was_masked_there_has_the_value_that_the_settings_have_here_and_else_none() -> None:
+    recorded = {"KEY": MASK, "URL": f"db://app:{MASK}@{{db.host}}", "GONE": MASK, "MODE": "as there"}
+    there = Surroundings(settings=SuiteSettings(environment=recorded))
+    mine = {"KEY": "hidden key", "URL": "db://app:hidden@{db.host}", "MODE": "as here", "NEW": "of later"}
+
+    found = job(recording(surroundings=there), filled={"main": mine, "e2e": {"GONE": "another suite's"}})
+
+    assert found.settings.environment == {"KEY": mine["KEY"], "URL": mine["URL"], "MODE": "as there"}
 
 
 def test_what_was_not_set_there_is_not_set_here() -> None:
