@@ -15,7 +15,7 @@ from ci_itest.reporting.causes import Cause, failure_message
 from ci_itest.reporting.excerpt import excerpt
 from ci_itest.reporting.links import Links, file_url, replay_command
 from ci_itest.reporting.telling import telling_lines
-from ci_itest.reporting.wording import duration, plural
+from ci_itest.reporting.wording import certainty, duration, plural
 
 EVIDENCE_PREFIX = "ci-itest."
 """What properties begin with that the pytest plugin leaves of a case that fails."""
@@ -189,7 +189,7 @@ class CaseContext:
 
     def why(self, case: CaseId) -> str:
         cause = self.judged.get(case)
-        return f"Cause: {cause.cause} ({cause.probability:.0%}). {cause.evidence}" if cause else ""
+        return f"Cause: {cause.cause} ({certainty(cause.probability)}). {cause.evidence}" if cause else ""
 
     def part(self, label: str) -> str:
         return f"{self.part_word} {label}".strip() if label else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ci_itest.model.judged import FlakyCase, FlakyStatus, Judged, SlowedCase
 from ci_itest.model.quarantine import QuarantineEntry, QuarantineMode
-from ci_itest.reporting.wording import duration, plural, times
+from ci_itest.reporting.wording import certainty, duration, plural, times
 
 MOST = 50
 
@@ -95,7 +95,7 @@ def judged_view(judged: Judged) -> JudgedView:
 def _flaky(case: FlakyCase, entry: QuarantineEntry | None) -> FlakyView:
     return FlakyView(
         name=case.case.node_id,
-        standing=f"{case.status} ({case.probability:.0%})",
+        standing=f"{case.status} ({certainty(case.probability)})",
         rate=f"fails by itself in {case.rate:.1%} of its runs ({case.rate_low:.1%} to {case.rate_high:.1%}), "
         f"{case.trend}",
         since=case.since[:10],

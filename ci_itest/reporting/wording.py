@@ -47,6 +47,11 @@ def difference(real: float, planned: float) -> str:
     return f"{'+' if percent > 0 else '−'}{abs(percent):,}\u00a0%"
 
 
+def certainty(probability: float) -> str:
+    """In per cent and never 100: no evidence makes a cause certain."""
+    return f"{min(probability, 0.99):.0%}"
+
+
 def times(ratio: float) -> str:
     """`1.09×`."""
     return f"{ratio:.2f}×"

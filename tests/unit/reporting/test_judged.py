@@ -35,6 +35,14 @@ def test_a_failures_cause_stands_beside_it() -> None:
     assert "already broken on main" in html_report(view)
 
 
+def test_no_cause_is_said_to_be_certain() -> None:
+    cause = CaseCause(case_id("test_pays"), CauseKind.CHANGE, 0.9999, EVIDENCE)
+
+    view = report_view(judged_run(Judged(causes=(cause,), is_known=True)), at=AT)
+
+    assert view.causes[0].first.why == f"Cause: your change (99%). {EVIDENCE}"
+
+
 def test_a_run_that_was_compared_does_not_say_that_it_was_not() -> None:
     compared, unknown = (report_view(judged_run(known(is_known=knows)), at=AT) for knows in (True, False))
 
