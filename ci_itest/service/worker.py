@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ci_itest.garbage import collect_seldom
 from ci_itest.service.settings import from_environment
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 def worker() -> FastAPI:
     """The application, set up through the process's environment."""
+    collect_seldom()  # where there are several workers, each is a process that the command line did not set up
     # FastAPI asks of every argument whether it is a model of Pydantic 1, and does without it where that cannot be
     # imported: another 0.05 s, for models that nobody here has.
     sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
