@@ -60,9 +60,9 @@ class Child:
         self._reader.join(1.0)
         return code
 
-    def stop(self, *, grace_seconds: float = 5.0) -> None:
-        """End the child and all of its group: SIGTERM first, SIGKILL after the grace."""
-        self._signal_group(signal.SIGTERM)
+    def stop(self, *, grace_seconds: float = 5.0, asked_by: signal.Signals = signal.SIGTERM) -> None:
+        """End the child and all of its group: it is asked by a signal first, and killed after the grace."""
+        self._signal_group(asked_by)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace_seconds)
         self._signal_group(signal.SIGKILL)

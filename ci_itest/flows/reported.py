@@ -19,6 +19,7 @@ Stamps = Mapping[Path, tuple[int, int]]
 
 _SHOWN = 5
 _SAYS_NOTHING = "Failed"
+_PANIC = "panic: "
 _FRAMES = ("=== ", "--- ")
 """How lines of go test begin that only frame a test's own."""
 
@@ -49,16 +50,25 @@ def stamps(patterns: Iterable[str]) -> dict[Path, tuple[int, int]]:
     return found
 
 
-def reported(patterns: tuple[str, ...], before: Stamps, runner: Runner, request: ShardRequest, *, at: str) -> Reported:
+def reported(
+    patterns: tuple[str, ...],
+    before: Stamps,
+    runner: Runner,
+    request: ShardRequest,
+    *,
+    at: str,
+    was_stopped: bool = False,
+) -> Reported:
     """The cases in the files that came or changed since `before`.
 
     Args:
         at: The time, UTC ISO 8601; JUnit files say of few cases when they ended.
+        was_stopped: Whether we ended the runner: a case that was cut short then was running and has not failed.
     """
     new = sorted(path for path, stamp in stamps(patterns).items() if before.get(path) != stamp)
     files = [read_report(path) for path in new]
     problems = [f"The report {file.path.name} is not whole: {file.problem}." for file in files if file.problem]
-    collecting = _Collecting(runner, request, at)
+    collecting = _Collecting(runner, request, at, was_stopped)
     events = tuple(event for file in files for event in collecting.events(file))
     return Reported(events, (*problems, *collecting.problems()), tuple(collecting.deaths()))
 
@@ -66,10 +76,11 @@ def reported(patterns: tuple[str, ...], before: Stamps, runner: Runner, request:
 class _Collecting:
     """Cases of one launch, each named once."""
 
-    def __init__(self, runner: Runner, request: ShardRequest, at: str) -> None:
+    def __init__(self, runner: Runner, request: ShardRequest, at: str, was_stopped: bool) -> None:
         self._runner = runner
         self._request = request
         self._at = at
+        self._was_stopped = was_stopped
         self._files = frozenset(request.files)
         self._only = frozenset(request.only)
         self._foreign: list[str] = []
@@ -97,6 +108,8 @@ class _Collecting:
             yield {"event": "start", "id": node_id, "number": number, "at": self._at}
             fields = _fields(case, attempt)
             if attempt.outcome.is_bad and self._was_cut_short(case, attempt):
+                if self._was_stopped and f"\n{_PANIC}" not in f"\n{attempt.details}":
+                    return
                 self._cut_short.setdefault(file, []).append(name)
                 fields["message"] = _words_of_death(fields["message"])
             yield {"event": "end", "id": node_id, "number": number, "at": self._at, **fields}
@@ -123,7 +136,7 @@ class _Collecting:
 
 def _words_of_death(message: str) -> str:
     """What to say of a case whose process died: the runner's own words where it has some, not what it printed last."""
-    return message if message.startswith(("Its process", "panic: ")) else "Its process died while it ran."
+    return message if message.startswith(("Its process", _PANIC)) else "Its process died while it ran."
 
 
 def _message(case: ReportCase, attempt: ReportAttempt) -> str:

@@ -16,7 +16,7 @@ from ci_itest import process
 from ci_itest.errors import RunnerError
 from ci_itest.flows.commands import Log
 from ci_itest.flows.merge import case_results
-from ci_itest.flows.reported import reported, stamps
+from ci_itest.flows.reported import Reported, reported, stamps
 from ci_itest.masking import json_line_masker, secrets_of
 from ci_itest.model.cases import COLLECTION_NAME, Verdict
 from ci_itest.model.progress import Step
@@ -156,10 +156,27 @@ class _Testing:
         ):
             code = child.wait(max(0.01, self._end - time.monotonic()) if self._end else None)
             if code is None:
-                child.stop(grace_seconds=_GRACE_SECONDS)
-                words = f"The tests ran longer than shard_timeout ({self._limit:g} s)."
-                return Tested(stop_reason=StopReason.TIMEOUT, message=words)
+                child.stop(grace_seconds=_GRACE_SECONDS, asked_by=launch.ended_by)
+        if code is None:
+            # What had ended by then stands in the files that are there; that they are not whole needs no words.
+            self._reported(launch, before, request, was_stopped=True)
+            words = f"The tests ran longer than shard_timeout ({self._limit:g} s)."
+            return Tested(stop_reason=StopReason.TIMEOUT, message=words)
         return self._ended(code, launch, before, request)
+
+    def _reported(
+        self,
+        launch: Launch,
+        before: Mapping[Path, tuple[int, int]],
+        request: ShardRequest,
+        *,
+        was_stopped: bool = False,
+    ) -> Reported:
+        """What the launch's JUnit files say, kept in the journal."""
+        at = self._watch.now()
+        found = reported(launch.reports, before, self._runner, request, at=at, was_stopped=was_stopped)
+        self._journal.add(found.events)
+        return found
 
     def _ended(
         self, code: int, launch: Launch, before: Mapping[Path, tuple[int, int]], request: ShardRequest
@@ -167,8 +184,7 @@ class _Testing:
         problems: tuple[str, ...] = ()
         has_results = True
         if launch.reports:
-            found = reported(launch.reports, before, self._runner, request, at=self._watch.now())
-            self._journal.add(found.events)
+            found = self._reported(launch, before, request)
             problems, has_results = found.problems, bool(found.events)
             self._deaths.extend(found.deaths)
         elif launch.pipe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import Signals
 from typing import Protocol
 
 from ci_itest.model.cases import Attempt, CaseId
@@ -85,6 +86,7 @@ class Launch:
         reports: Absolute patterns of the JUnit files that this launch leaves, in the scratch folder or in the
             repository; older ones that match are not read.
         stdin: File that the command reads, None for an empty one.
+        ended_by: Signal upon which it still writes down what it knows.
     """
 
     command: tuple[str, ...]
@@ -94,6 +96,7 @@ class Launch:
     pipe: str = ""
     reports: tuple[str, ...] = ()
     stdin: Path | None = None
+    ended_by: Signals = Signals.SIGTERM
 
 
 @dataclass(frozen=True, slots=True)

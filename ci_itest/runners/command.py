@@ -6,7 +6,7 @@ import glob
 import os
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ci_itest.errors import RunnerError, SettingsError
@@ -14,9 +14,8 @@ from ci_itest.masking import is_secret_name
 from ci_itest.model.settings import CommandSettings, SuiteSettings
 from ci_itest.process import output_of
 from ci_itest.runners.base import Launch, ReportedCase, ShardRequest
-from ci_itest.runners.exits import unexplained
 from ci_itest.runners.files import file_of_path, files_to_run, listed_files, only_one
-from ci_itest.runners.journal import JournalReader
+from ci_itest.runners.foreign import ForeignRunner, numbered
 from ci_itest.wire import write_whole
 
 _LIST_SECONDS = 120.0
@@ -25,12 +24,11 @@ _MAX_ARGUMENTS_BYTES = 120_000
 """Linux takes 128 KiB in one argument, and the command is one of the shell's."""
 
 
-class CommandRunner(JournalReader):
+class CommandRunner(ForeignRunner):
     """The `Runner` for the command that the settings give."""
 
     name = "command"
-    keeps_journal = False
-    retries_itself = False
+    title = "The command"
 
     def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
         command = _command(settings)
@@ -45,14 +43,6 @@ class CommandRunner(JournalReader):
 
     def count_cases(self, file: Path) -> int:
         return 0
-
-    def groups(self, file: Path) -> Mapping[str, str]:
-        return {}
-
-    def tool_environment(
-        self, settings: SuiteSettings, *, root: Path, environment: Mapping[str, str]
-    ) -> dict[str, str]:
-        return dict(environment)
 
     def launch(self, request: ShardRequest) -> Launch:
         command = _command(request.settings)
@@ -73,10 +63,7 @@ class CommandRunner(JournalReader):
         name = reported.name
         if reported.classname and not _says_no_more(reported.classname, file):
             name = f"{reported.classname}::{name}"
-        return file, name if reported.ordinal == 1 else f"{name} (#{reported.ordinal})"
-
-    def explain_exit(self, code: int, *, has_failures: bool) -> str:
-        return unexplained("The command", code, has_failures=has_failures)
+        return file, numbered(name, reported)
 
 
 def _listed(command: str, *, root: Path, suite: str) -> tuple[str, ...]:
@@ -153,7 +140,7 @@ def _one_by_one(command: CommandSettings, request: ShardRequest, files: Sequence
 
 
 def _call(command: CommandSettings, request: ShardRequest, files: Sequence[str], junit: Path) -> str:
-    words = command.join.join(_quoted(command.item, file) for file in files)
+    words = command.join.join(_item(command.item, file, quoted=shlex.quote) for file in files)
     text = command.run.replace("{junit}", shlex.quote(str(junit))).replace("{files}", words)
     names = _names(request, files) if request.is_again and command.case else ()
     cases = " ".join(command.case.replace("{case}", shlex.quote(name)) for name in names)
@@ -174,20 +161,16 @@ def _names(request: ShardRequest, files: Sequence[str]) -> Iterator[str]:
             yield name.rpartition("::")[2]
 
 
-def _item(template: str, file: str) -> str:
+def _item(template: str, file: str, *, quoted: Callable[[str], str] = str) -> str:
+    """What stands for a file.
+
+    Args:
+        quoted: Applied to what comes out of the file's name; what the settings say stands.
+    """
     path = PurePosixPath(file)
     words = {"{file}": file, "{name}": path.name, "{stem}": path.stem, "{class}": java_class(file)}
     for place, word in words.items():
-        template = template.replace(place, word)
-    return template
-
-
-def _quoted(template: str, file: str) -> str:
-    """The item for the shell: what comes out of the file's name is quoted, what the settings say stands."""
-    path = PurePosixPath(file)
-    words = {"{file}": file, "{name}": path.name, "{stem}": path.stem, "{class}": java_class(file)}
-    for place, word in words.items():
-        template = template.replace(place, shlex.quote(word))
+        template = template.replace(place, quoted(word))
     return template
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from ci_itest.errors import RunnerError
 from ci_itest.model.settings import SuiteSettings
-from ci_itest.process import output_of
 from ci_itest.runners.base import Launch, ReportedCase, ShardRequest
-from ci_itest.runners.exits import unexplained
 from ci_itest.runners.files import files_to_run, listed_files, shown_by
-from ci_itest.runners.journal import JournalReader
+from ci_itest.runners.foreign import ForeignRunner, numbered, program_on_path, said_by
 
 _FILE = re.compile(r"Tests?\.cs$")
 _CASE = re.compile(rb"^\s*\[(?:Fact|Theory|Test|TestCase|TestMethod|DataTestMethod)\b", re.MULTILINE)
@@ -24,12 +20,11 @@ _CLASS = re.compile(r"^\s*(?:\[[^\]]*\]\s*)*(?:(?:public|internal|sealed|partial
 _LOGGER = "JunitXml.TestLogger"
 
 
-class DotnetRunner(JournalReader):
+class DotnetRunner(ForeignRunner):
     """The `Runner` for dotnet test with xUnit, NUnit or MSTest."""
 
     name = "dotnet"
-    keeps_journal = False
-    retries_itself = False
+    title = "dotnet test"
 
     def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
         """Files named like test classes, but for those that declare none to be run (abstract base classes)."""
@@ -39,9 +34,6 @@ class DotnetRunner(JournalReader):
 
     def count_cases(self, file: Path) -> int:
         return shown_by(_CASE, file)
-
-    def groups(self, file: Path) -> Mapping[str, str]:
-        return {}
 
     def tool_environment(
         self, settings: SuiteSettings, *, root: Path, environment: Mapping[str, str]
@@ -54,7 +46,7 @@ class DotnetRunner(JournalReader):
         Raises:
             RunnerError: There is no dotnet, or no project refers to the logger that writes JUnit.
         """
-        program = shutil.which("dotnet", path=request.environment.get("PATH", os.defpath))
+        program = program_on_path("dotnet", request)
         if program is None:
             raise RunnerError(
                 "There is no dotnet on PATH.", hint="Install the SDK (in a workflow: actions/setup-dotnet)."
@@ -64,9 +56,7 @@ class DotnetRunner(JournalReader):
                 f"No project in {request.root} refers to {_LOGGER}, which writes JUnit.",
                 hint=f"Add it to the test project: dotnet add package {_LOGGER}",
             )
-        code, version = output_of([program, "--version"], directory=request.root, environment=request.environment)
-        if code != 0:
-            raise RunnerError(f"{program} does not run. It said: {version[-300:]}")
+        version = said_by([program, "--version"], request)
         settings = request.settings
         chosen = "|".join(f"FullyQualifiedName~{name}." for name in _classes(request))
         filters = f"({settings.markers})&({chosen})" if settings.markers else chosen
@@ -74,7 +64,7 @@ class DotnetRunner(JournalReader):
         return Launch(
             command=(program, "test", "--logger", logger, "--filter", filters, *settings.arguments),
             environment={},
-            versions=(("dotnet", version.strip()),),
+            versions=(("dotnet", version),),
             reports=(f"{request.scratch}/*.xml",),
         )
 
@@ -85,10 +75,7 @@ class DotnetRunner(JournalReader):
         own = reported.classname.rpartition(".")[2]
         name = reported.name.removeprefix(f"{reported.classname}.").removeprefix(f"{own}.")
         name = f"{own}.{name}"
-        return owners.get(owner, ""), name if reported.ordinal == 1 else f"{name} (#{reported.ordinal})"
-
-    def explain_exit(self, code: int, *, has_failures: bool) -> str:
-        return unexplained("dotnet test", code, has_failures=has_failures)
+        return owners.get(owner, ""), numbered(name, reported)
 
 
 def _classes(request: ShardRequest) -> Iterator[str]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from signal import Signals
 
 from ci_itest.errors import RunnerError
 from ci_itest.model.settings import SuiteSettings
-from ci_itest.process import output_of
 from ci_itest.runners.base import Launch, ReportedCase, ShardRequest
-from ci_itest.runners.exits import unexplained
 from ci_itest.runners.files import files_to_run, listed_files
-from ci_itest.runners.journal import JournalReader
+from ci_itest.runners.foreign import ForeignRunner, program_on_path, said_by
 
 _MODULE = re.compile(r"^\s*module\s+\"?([^\s\"]+)", re.MULTILINE)
 _CASE = re.compile(rb"^func (?:Test|Example|Fuzz)\w*\(", re.MULTILINE)
@@ -27,11 +25,11 @@ _MOST_RERUN = 1000
 """gotestsum gives up on retries above ten failures by itself."""
 
 
-class GoRunner(JournalReader):
+class GoRunner(ForeignRunner):
     """The `Runner` for go test."""
 
     name = "go"
-    keeps_journal = False
+    title = "go test"
     retries_itself = True
 
     def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
@@ -44,14 +42,6 @@ class GoRunner(JournalReader):
             return sum(len(_CASE.findall(path.read_bytes())) for path in file.glob("*_test.go"))
         except OSError:
             return 0
-
-    def groups(self, file: Path) -> Mapping[str, str]:
-        return {}
-
-    def tool_environment(
-        self, settings: SuiteSettings, *, root: Path, environment: Mapping[str, str]
-    ) -> dict[str, str]:
-        return dict(environment)
 
     def launch(self, request: ShardRequest) -> Launch:
         gotestsum, versions = _installed(request)
@@ -80,6 +70,7 @@ class GoRunner(JournalReader):
             environment={},
             versions=versions,
             reports=(f"{request.scratch}/go.xml",),
+            ended_by=Signals.SIGINT,
         )
 
     def name_case(self, reported: ReportedCase, request: ShardRequest) -> tuple[str, str]:
@@ -93,9 +84,6 @@ class GoRunner(JournalReader):
         if name == _OUTSIDE or _PANIC.search(details):
             return True
         return f"=== RUN   {name}\n" in f"{details}\n" and f"--- FAIL: {name} (" not in details
-
-    def explain_exit(self, code: int, *, has_failures: bool) -> str:
-        return unexplained("go test", code, has_failures=has_failures)
 
 
 def _is_test(name: str) -> bool:
@@ -141,8 +129,7 @@ def _installed(request: ShardRequest) -> tuple[str, tuple[tuple[str, str], ...]]
     Raises:
         RunnerError: One of them is not there, or does not run.
     """
-    path = request.environment.get("PATH", os.defpath)
-    go, gotestsum = (shutil.which(name, path=path) for name in ("go", "gotestsum"))
+    go, gotestsum = (program_on_path(name, request) for name in ("go", "gotestsum"))
     if go is None:
         raise RunnerError("There is no go on PATH.", hint="Install Go (in a workflow: actions/setup-go).")
     if gotestsum is None:
@@ -150,14 +137,8 @@ def _installed(request: ShardRequest) -> tuple[str, tuple[tuple[str, str], ...]]
             "There is no gotestsum on PATH; it runs go test and writes JUnit.",
             hint="Install it: go install gotest.tools/gotestsum@latest (and put $(go env GOPATH)/bin on PATH)",
         )
-    said = [
-        output_of(command, directory=request.root, environment=request.environment)
-        for command in ([go, "env", "GOVERSION"], [gotestsum, "--version"])
-    ]
-    for name, (code, words) in zip((go, gotestsum), said, strict=True):
-        if code != 0:
-            raise RunnerError(f"{name} does not run. It said: {words[-300:]}")
-    return gotestsum, (("go", said[0][1].strip()), ("gotestsum", said[1][1].strip().rpartition(" ")[2]))
+    version = said_by([gotestsum, "--version"], request).rpartition(" ")[2]
+    return gotestsum, (("go", said_by([go, "env", "GOVERSION"], request)), ("gotestsum", version))
 
 
 @lru_cache(maxsize=8)

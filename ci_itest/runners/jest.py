@@ -21,7 +21,6 @@ class JestRunner(NodeRunner):
     name = "jest"
     title = "Jest"
     usual_files = _FILE
-    retries_itself = False
 
     def launch(self, request: ShardRequest) -> Launch:
         package = installed("jest", root=request.root, program="jest", oldest=27, install="jest")

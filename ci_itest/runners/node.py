@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ci_itest.errors import RunnerError
 from ci_itest.model.settings import SuiteSettings
-from ci_itest.process import output_of
 from ci_itest.runners.base import Launch, ReportedCase, ShardRequest
-from ci_itest.runners.exits import unexplained
 from ci_itest.runners.files import files_as_recorded, listed_files, shown_by
-from ci_itest.runners.journal import JournalReader
+from ci_itest.runners.foreign import ForeignRunner, does_not_run, program_on_path, said_by, with_folders_first
 from ci_itest.wire import write_whole
 
 REPORTERS = Path(__file__).parent / "js"
@@ -47,16 +43,13 @@ class Package:
         return int(re.match(r"\d*", self.version)[0] or 0)  # type: ignore[index]
 
 
-class NodeRunner(JournalReader):
+class NodeRunner(ForeignRunner):
     """The parts of `Runner` that are the same for Vitest, Jest and Playwright: a reporter of ours tells the journal.
 
     Attributes:
-        title: What its makers call it.
         usual_files: Found in the path of a test file, where the settings have no patterns.
     """
 
-    keeps_journal = False
-    title: str
     usual_files = TEST_FILE
 
     def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
@@ -65,19 +58,11 @@ class NodeRunner(JournalReader):
     def count_cases(self, file: Path) -> int:
         return shown_by(_CASE, file)
 
-    def groups(self, file: Path) -> Mapping[str, str]:
-        return {}
-
     def tool_environment(self, settings: object, *, root: Path, environment: Mapping[str, str]) -> dict[str, str]:
-        folders = [str(folder / "node_modules" / ".bin") for folder in _upwards(root)]
-        found = [folder for folder in folders if Path(folder).is_dir()]
-        return {**environment, "PATH": os.pathsep.join([*found, environment.get("PATH", os.defpath)])}
+        return with_folders_first(environment, [folder / "node_modules" / ".bin" for folder in _upwards(root)])
 
     def name_case(self, reported: ReportedCase, request: ShardRequest) -> tuple[str, str]:
         return reported.file, reported.name
-
-    def explain_exit(self, code: int, *, has_failures: bool) -> str:
-        return unexplained(self.title, code, has_failures=has_failures)
 
 
 def installed(name: str, *, root: Path, program: str, oldest: int, install: str) -> Package:
@@ -109,13 +94,12 @@ def node(request: ShardRequest) -> tuple[str, str]:
     Raises:
         RunnerError: There is none, or it is too old.
     """
-    found = shutil.which("node", path=request.environment.get("PATH"))
+    found = program_on_path("node", request)
     if found is None:
         raise RunnerError("There is no node on PATH.", hint="Install Node.js (in a workflow: actions/setup-node).")
-    code, output = output_of([found, "--version"], directory=request.root, environment=request.environment)
-    version = output.strip().removeprefix("v")
-    if code != 0 or not version[:1].isdigit():
-        raise RunnerError(f"{found} does not run. It said: {output[-300:]}")
+    version = said_by([found, "--version"], request).removeprefix("v")
+    if not version[:1].isdigit():
+        raise does_not_run(found, version)
     if int(version.partition(".")[0]) < _OLDEST_NODE:
         raise RunnerError(f"{found} is Node {version}; {_OLDEST_NODE} is the oldest that works.")
     return found, version

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from ci_itest.errors import RunnerError
 from ci_itest.model.settings import SuiteSettings
-from ci_itest.process import output_of
 from ci_itest.runners.base import Launch, ReportedCase, ShardRequest
-from ci_itest.runners.exits import unexplained
 from ci_itest.runners.files import file_of_path, files_to_run, listed_files, only_one, shown_by
-from ci_itest.runners.journal import JournalReader
+from ci_itest.runners.foreign import (
+    ForeignRunner,
+    does_not_run,
+    numbered,
+    program_on_path,
+    said_by,
+    with_folders_first,
+)
 
 _CASE = re.compile(rb"^\s*(?:public\s+)?function\s+test\w*\s*\(|@test\b|#\[Test\]", re.MULTILINE)
 _VERSION = re.compile(r"PHPUnit (\d+)\.(\d+)\S*")
@@ -25,12 +28,11 @@ _ONE_BY_ONE = re.compile(r"executionOrder=|\bstopOn\w+=\"true\"")
 _ONE_BY_ONE_OPTIONS = ("--order-by", "--random-order", "--stop-on", "--configuration", "-c")
 
 
-class PhpUnitRunner(JournalReader):
+class PhpUnitRunner(ForeignRunner):
     """The `Runner` for PHPUnit. Its command line takes one file, and its list of suites stands in its configuration."""
 
     name = "phpunit"
-    keeps_journal = False
-    retries_itself = False
+    title = "PHPUnit"
 
     def list_files(self, settings: SuiteSettings, *, root: Path, suite: str) -> tuple[str, ...]:
         return listed_files(settings, root=root, usual=lambda name: name.endswith("Test.php"))
@@ -38,15 +40,10 @@ class PhpUnitRunner(JournalReader):
     def count_cases(self, file: Path) -> int:
         return shown_by(_CASE, file)
 
-    def groups(self, file: Path) -> Mapping[str, str]:
-        return {}
-
     def tool_environment(
         self, settings: SuiteSettings, *, root: Path, environment: Mapping[str, str]
     ) -> dict[str, str]:
-        own = root.resolve() / "vendor" / "bin"
-        path = environment.get("PATH", os.defpath)
-        return {**environment, "PATH": f"{own}{os.pathsep}{path}" if own.is_dir() else path}
+        return with_folders_first(environment, [root.resolve() / "vendor" / "bin"])
 
     def launch(self, request: ShardRequest) -> Launch:
         php, program, version = _installed(request)
@@ -69,13 +66,10 @@ class PhpUnitRunner(JournalReader):
         file = file_of_path(reported.file, request) or _file_of_class(reversed(reported.suites), request)
         own = reported.classname.replace("\\", ".").rpartition(".")[2]
         name = reported.name if own in ("", PurePosixPath(file).stem) else f"{own}::{reported.name}"
-        return file, name if reported.ordinal == 1 else f"{name} (#{reported.ordinal})"
+        return file, numbered(name, reported)
 
     def was_cut_short(self, name: str, *, message: str, details: str) -> bool:
         return message.startswith("Its process ")
-
-    def explain_exit(self, code: int, *, has_failures: bool) -> str:
-        return unexplained("PHPUnit", code, has_failures=has_failures)
 
 
 def _file_of_class(classes: Iterable[str], request: ShardRequest) -> str:
@@ -116,20 +110,19 @@ def _installed(request: ShardRequest) -> tuple[str, str, str]:
     Raises:
         RunnerError: PHP or PHPUnit is not there, does not run, or is too old.
     """
-    path = request.environment.get("PATH", os.defpath)
-    php = shutil.which("php", path=path)
+    php = program_on_path("php", request)
     if php is None:
         raise RunnerError("There is no php on PATH.", hint="Install PHP (in a workflow: shivammathur/setup-php).")
-    program = shutil.which("phpunit", path=path)
+    program = program_on_path("phpunit", request)
     if program is None:
         raise RunnerError(
             f"PHPUnit is not installed: there is no vendor/bin/phpunit in {request.root}, and no phpunit on PATH.",
             hint="Install what composer.json names (composer install), or: composer require --dev phpunit/phpunit",
         )
-    code, words = output_of([program, "--version"], directory=request.root, environment=request.environment)
+    words = said_by([program, "--version"], request)
     version = _VERSION.search(words)
-    if code != 0 or version is None:
-        raise RunnerError(f"{program} does not run. It said: {words[-300:]}")
+    if version is None:
+        raise does_not_run(program, words)
     if int(version[1]) < _OLDEST:
         raise RunnerError(f"{program} is {version[0]}; PHPUnit {_OLDEST} is the oldest that works.")
     return php, program, version[0].removeprefix("PHPUnit ")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -59,9 +60,13 @@ def sample(request: pytest.FixtureRequest) -> Sample:
     return SAMPLES[str(request.param)]
 
 
+_FOLDERS: list[Path] = []
+
+
 @cache
 def ran(name: str) -> Ran:
     root = SAMPLES[name].write(Path(mkdtemp(prefix=f"ci-itest-{name}-")))
+    _FOLDERS.append(root)
     code, output = ci_itest("run", "--set", "shards=2", root=root, **variables(root))
     report = root / ".ci-itest/latest/report/run.json"
     assert report.exists(), output
@@ -70,12 +75,9 @@ def ran(name: str) -> Ran:
 
 @pytest.fixture(scope="module", autouse=True)
 def folders_are_removed() -> Iterator[None]:
-    import shutil
-
     yield
-    for name in SAMPLES:
-        with suppress(Exception):
-            shutil.rmtree(ran(name).root, ignore_errors=True)
+    for folder in _FOLDERS:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def planned(sample: Sample, root: Path, **settings: str) -> Path:
@@ -242,15 +244,24 @@ def living(root: Path) -> list[str]:
     return found
 
 
-def test_a_runner_over_its_time_is_stopped(tmp_path: Path) -> None:
-    sample = SAMPLES["command"]
-    root = planned(sample, tmp_path / "it")
-    write_files(root, {sample.plain: sample.hang})
+def test_a_runner_over_its_time_is_stopped_and_what_it_had_written_by_then_counts(tmp_path: Path) -> None:
+    calls = """
+        runner = "command"
+        test_files = ["tests/*.sh"]
+        [command]
+        run = "sh {files} {junit}"
+        each = true
+    """
+    quick = """echo '<testsuite><testcase name="adds up"/></testsuite>' > "$1/quick.xml"\n"""
+    files = {"tests/a.sh": quick, "tests/b.sh": "sleep 3600\n", "ci-itest.toml": calls}
+    root = planned(replace(SAMPLES["command"], files=files, settings=calls), tmp_path / "it")
 
-    code, output = ci_itest("run-shard", "--shard", "1", "--set", "shard_timeout=3s", root=root, **variables(root))
+    code, output = ci_itest("run-shard", "--shard", "1", "--set", "shard_timeout=3s", root=root)
 
+    shard = shard_of(root, SAMPLES["command"])
     assert code == 5, output
     assert "The tests ran longer than shard_timeout (3 s)." in output
+    assert [attempt.case.node_id for attempt in shard.attempts] == ["tests/a.sh::adds up"]
 
 
 def test_a_shard_whose_files_are_gone_is_no_green_one(sample: Sample, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@
  * start PHPUnit for each takes longer than many of them run. One that dies has written no JUnit file; then its
  * TeamCity log, which PHPUnit writes as it goes, says what had ended and what was running, and the files that it had
  * not come to go to the next process. It ends with 1 when a process did not end with 0.
+ * Told by SIGTERM to end it starts no further process and writes down how far those came that are told the same.
  *
  * How PHPUnit is told of many files: PATHS as further arguments (10.4 and newer), SUITE by a class of a suite (9),
  * ONE not at all. Runs wherever PHPUnit 9 does, so as of PHP 7.3.
@@ -156,6 +157,8 @@ final class Shard
     private $started = 0;
     /** @var int */
     private $code = 0;
+    /** @var bool */
+    private $isEnding = false;
 
     /** @param string[] $words */
     public function __construct(string $folder, int $workers, string $mode, array $words)
@@ -170,10 +173,18 @@ final class Shard
 
     public function run(): int
     {
+        if (function_exists('pcntl_async_signals')) {
+            pcntl_async_signals(true);
+            pcntl_signal(SIGTERM, function (): void {
+                $this->isEnding = true;
+            });
+        }
         while ($this->waiting || $this->alone || array_filter($this->running)) {
             foreach ($this->running as $worker => $process) {
                 if ($process !== null) {
                     $this->look($worker, $process);
+                } elseif ($this->isEnding) {
+                    $this->waiting = $this->alone = [];
                 } elseif ($this->waiting || $this->alone) {
                     $this->running[$worker] = $this->started($this->taken(), $worker);
                 }

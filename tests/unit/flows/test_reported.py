@@ -10,8 +10,27 @@ from ci_itest.flows.reported import Reported, reported, stamps
 from ci_itest.model.settings import CommandSettings, SuiteSettings
 from ci_itest.runners.base import ShardRequest
 from ci_itest.runners.command import CommandRunner
+from ci_itest.runners.gotest import GoRunner
 
 FILES = ("tests/a.rb", "tests/b.rb")
+
+
+def read_of_go(root: Path, text: str, *, was_stopped: bool) -> Reported:
+    (root / "go.mod").write_text("module shop\n")
+    (root / "go.xml").write_text(text)
+    request = ShardRequest(
+        suite="main",
+        settings=SuiteSettings(runner="go"),
+        root=root,
+        index=1,
+        count=1,
+        files=("prices",),
+        planned=("prices",),
+        results=root / "results",
+        environment={},
+    )
+    at = "2026-01-01T00:00:00+00:00"
+    return reported((f"{root}/go.xml",), {}, GoRunner(), request, at=at, was_stopped=was_stopped)
 
 
 def read(root: Path, text: str, *, only: tuple[str, ...] = ()) -> Reported:
@@ -116,3 +135,21 @@ def test_a_failure_is_told_by_the_first_line_that_says_what_it_was(tmp_path: Pat
     found = read(tmp_path, suite(case("x", body)))
 
     assert [event["message"] for event in found.events if event["event"] == "end"] == [message]
+
+
+@pytest.mark.parametrize(
+    ("was_stopped", "expected"),
+    [(False, [("TestPanics", "failed"), ("TestHangs", "failed")]), (True, [("TestPanics", "failed")])],
+)
+def test_what_was_running_when_we_stopped_go_has_not_failed_and_what_panicked_before_has(
+    was_stopped: bool, expected: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    panic = "panic: no price\n\ngoroutine 7 [running]:\n"
+    text = "".join(
+        f'<testcase classname="shop/prices" name="{name}"><failure message="Failed">{details}</failure></testcase>'
+        for name, details in (("TestPanics", panic), ("TestHangs", "=== RUN   TestHangs\n"))
+    )
+
+    found = read_of_go(tmp_path, f"<testsuite>{text}</testsuite>", was_stopped=was_stopped)
+
+    assert [(case.partition("::")[2], outcome) for case, outcome, _ in ends(found)] == expected
