@@ -35,6 +35,7 @@ class Example:
         target: Of the replay, behind the run.
         program: Must be on PATH; "" for none.
         stand_in: Folder of a program that is not to be had here, and what stands in for it; "" for none.
+        attachments: Suffixes of files that a failure leaves beside the report.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Example:
     target: str = ""
     program: str = ""
     stand_in: str = ""
+    attachments: frozenset[str] = frozenset()
 
 
 DISCOUNT = "tests/discount.test.js::discount > is given to an order of exactly the threshold"
@@ -64,6 +66,8 @@ PLAYWRIGHT = Example(
     failing=frozenset({("main", "tests/order.spec.js::a kettle is ordered with its discount")}),
     flaky=frozenset({("main", "tests/status.spec.js::an order is confirmed")}),
     beside=("node",),
+    # A screenshot and a trace.
+    attachments=frozenset({".png", ".zip"}),
 )
 GO = Example(
     "go",
@@ -108,6 +112,14 @@ def run_of(root: Path) -> Run:
     return read_document(root / ".ci-itest/latest/report/run.json", Run)
 
 
+def attachments_of(root: Path) -> frozenset[str]:
+    """Suffixes of the files that the newest report keeps and its page names."""
+    report = root / ".ci-itest/latest/report"
+    page = (report / "report.html").read_text()
+    kept = [path for path in (report / "attachments").rglob("*") if path.is_file()]
+    return frozenset(path.suffix for path in kept if path.name in page)
+
+
 def cases(run: Run, verdict: Verdict) -> frozenset[tuple[str, str]]:
     return frozenset((result.case.suite, result.case.node_id) for result in run.with_verdict(verdict))
 
@@ -130,6 +142,7 @@ def test_an_example_is_red_when_it_is_broken_and_green_when_it_is_not(
 
     code, output = ci_itest("run", *example.arguments, root=root, environment=broken)
     red = run_of(root)
+    attachments = attachments_of(root)
     target = f".ci-itest/latest{example.target}"
     replay_code, replayed = ci_itest("replay", target, "--only", wrong, root=root, environment=broken)
     fixed_code, fixed = ci_itest("run", *example.arguments, root=root, environment=environment)
@@ -139,25 +152,10 @@ def test_an_example_is_red_when_it_is_broken_and_green_when_it_is_not(
     assert len(red.shards) == example.shards
     assert cases(red, Verdict.FAILED) == example.failing
     assert cases(red, Verdict.RECOVERED) == example.flaky
+    assert attachments >= example.attachments
     assert replay_code == 1, replayed
     assert f"failed there and here: {wrong}" in replayed, replayed
     assert fixed_code == 0, fixed
     assert green.conclusion is Conclusion.SUCCESS
     assert len(green.cases) == len(red.cases)
     assert "No history yet" not in fixed, "the second plan knows the durations of the first"
-
-
-def test_a_failed_page_leaves_its_screenshot_and_trace_in_the_report(
-    tmp_path: Path, docker_engine: None, registry_mirror: str
-) -> None:
-    root = copied(PLAYWRIGHT, tmp_path)
-    environment = {**os.environ, "CI_ITEST_IMAGES_MIRROR": registry_mirror, "SHOP_BROKEN_DISCOUNT": "1"}
-    options = ("--set", "tests=tests/order.spec.js", "--set", "retries=0", "--shards", "1")
-
-    code, output = ci_itest("run", *options, root=root, environment=environment)
-
-    assert code == 1, output
-    report = root / ".ci-itest/latest/report"
-    kept = {path.suffix for path in (report / "attachments").rglob("*") if path.is_file()}
-    assert {".png", ".zip"} <= kept
-    assert "screenshot.png" in (report / "report.html").read_text()
