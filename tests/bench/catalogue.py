@@ -1,4 +1,4 @@
-"""The service images the bench can build: one row each.
+"""The images the bench can build: one row each.
 
 A row keeps to the interface of Docker Hub's official image of that name: variables, volume, port, user number,
 command. Its entry point is a script of our own in entrypoints/.
@@ -28,8 +28,8 @@ class ServiceImage:
         version_of: The package whose version is the service's; a pattern.
         entrypoint: A file in entrypoints/.
         command: What the entry point gets where `docker run` names nothing.
-        port: Declared, not published.
-        user: System user that the service runs as, made before the packages are installed.
+        port: Declared, not published. 0 for none.
+        user: System user that the service runs as, made before the packages are installed. "" for root.
         user_number: Its number and its group's, as in the official image.
         volume: "" for none.
         environment: `{version}` and `{major}` stand for the real version.
@@ -234,8 +234,24 @@ MOSQUITTO = ServiceImage(
     """,
 )
 
+PYTHON = ServiceImage(
+    name="python",
+    # Debian's own; the official image of that tag has more in it.
+    tag="3",
+    packages=("python3-venv", "ca-certificates", "passwd"),
+    version_of="python3",
+    entrypoint="python.sh",
+    command=("python3",),
+    port=0,
+    user="",
+    user_number=0,
+    home="",
+    environment={"PATH": PATH, "LANG": "C.UTF-8", "PYTHON_VERSION": "{version}"},
+    setup="ln -s /usr/bin/python3 /usr/local/bin/python",
+)
+
 CATALOGUE = (POSTGRES, REDIS)
 """What `up` makes available: nearly every test with a container wants these."""
 
-MORE = (MARIADB, RABBITMQ, NATS, MEMCACHED, MOSQUITTO)
+MORE = (MARIADB, RABBITMQ, NATS, MEMCACHED, MOSQUITTO, PYTHON)
 """Built when somebody asks for them by name: few tests do, and these then run beside the others."""

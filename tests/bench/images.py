@@ -178,7 +178,8 @@ def _build_one(
 
 def _furnish(root: Path, machine: rootfs.Packages, image: ServiceImage, *, log: Path) -> str:
     """Turn a copy of the base into the service's file system; its version."""
-    rootfs.add_user(root, image.user, number=image.user_number, home=image.home)
+    if image.user:
+        rootfs.add_user(root, image.user, number=image.user_number, home=image.home)
     if image.prepare:
         rootfs.shell(root, image.prepare, log=log)
     machine.install(root, image.packages, log=log)
@@ -226,7 +227,7 @@ def _configuration(
             "Env": [f"{name}={_filled(value, version)}" for name, value in image.environment.items()],
             "Entrypoint": ["docker-entrypoint.sh"],
             "Cmd": list(image.command),
-            "ExposedPorts": {f"{image.port}/tcp": {}},
+            "ExposedPorts": {f"{image.port}/tcp": {}} if image.port else None,
             "Volumes": {image.volume: {}} if image.volume else None,
             "WorkingDir": image.working_folder,
             "Labels": {"ci-itest.bench": _key(image, source)},

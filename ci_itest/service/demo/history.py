@@ -206,7 +206,8 @@ def _quarantine(history: SqlHistory, one: DemoCase, at: datetime, who: str, issu
 
 
 def _bypass(history: SqlHistory, random: Random, runs: Sequence[Scheduled]) -> None:
-    for number, run in enumerate(random.sample([run for run in runs if run.branch == MAIN][5:], 6)):
+    drawn = random.sample([run for run in runs if run.branch == MAIN][5:], 6)
+    for number, run in enumerate(sorted(drawn, key=lambda run: run.started_at)):
         is_bot = number % 2 == 0
         record = BypassRecord(
             run_id=str(_FIRST_RUN_ID + 7919 * 1000 + number),

@@ -26,6 +26,8 @@ router = APIRouter()
 
 _DAYS = 30
 _STRIP_RUNS = 60
+_FIRST_RUN_WITHIN = 4
+"""Days, a long weekend: where nothing ran at the begin of a span for longer, its history begins within it."""
 _PASSED = Conclusion.SUCCESS.value
 
 
@@ -57,6 +59,9 @@ def overview(visit: Visited) -> Response:
         slower = changed(connection, visit.repository.id, since_us=since_us, limit=5)
     recent = [run for run in found if run.started_us >= since_us]
     before = [run for run in found if run.started_us < since_us]
+    # A service that took its first run in the middle of those days has nothing to compare a sum of days with.
+    if before and before[0].started_us > visit.since(2 * _DAYS - _FIRST_RUN_WITHIN):
+        before = []
     main = [run for run in recent if run.branch == visit.repository.main]
     return visit.render(
         "overview.html.j2",
@@ -80,11 +85,9 @@ def overview(visit: Visited) -> Response:
 
 def _badge(visit: Visit) -> str:
     """What to write into a README; "" where a picture would be shown to nobody who is not logged in."""
-    settings = visit.service.settings
-    if settings.viewers != "none":
+    if visit.service.settings.viewers != "none":
         return ""
-    origin = settings.public_url or f"{visit.request.url.scheme}://{visit.request.url.netloc}"
-    return f"[![integration tests]({origin}{visit.addresses.badge})]({origin}{visit.addresses.overview})"
+    return f"[![integration tests]({visit.origin}{visit.addresses.badge})]({visit.origin}{visit.addresses.overview})"
 
 
 def _headline(main: Sequence[RunRow], branch: str) -> str:
@@ -138,7 +141,7 @@ def _tiles(
             url=visit.addresses.page("runs"),
         ),
         Tile(
-            "of it lost to flaky tests",
+            "Lost to flaky tests",
             words.hours(lost),
             f"{words.percent(lost / billed)} of all CI time" if billed else "",
             tone="warn" if billed and lost / billed > 0.02 else "",
@@ -148,7 +151,7 @@ def _tiles(
 
 
 def _then(value: str) -> str:
-    return f"{value} in the {_DAYS} days before" if value else "no runs before to compare"
+    return f"{value} in the {_DAYS} days before" if value else f"no {_DAYS} days before to compare"
 
 
 def _passing(runs: Sequence[RunRow], main: str) -> float | None:

@@ -81,6 +81,11 @@ class Visit:
         """The repository as the service's own store takes it."""
         return Tenant(self.repository.id, self.repository.name, self.repository.main)
 
+    @property
+    def origin(self) -> str:
+        """Where the service is reached: the address it was told, else the one that was asked for."""
+        return _origin(self.request, self.service)
+
     def since(self, days: int) -> int:
         """The time so many days ago."""
         return self.now_us - days * words.DAY_US
@@ -97,6 +102,7 @@ class Visit:
             token=token_of(visitor, viewer=self.viewer, repository=self.repository.name),
             now_us=self.now_us,
             main=self.repository.main,
+            service_url=self.origin + self.addresses.base,
         )
         response = _page(template, shell, values, status=status)
         if self.may_edit:
@@ -114,6 +120,7 @@ class Shell:
 
     Attributes:
         token: What a form of this page holds, see `forms`.
+        service_url: What settings name as their `history.store`.
     """
 
     title: str
@@ -124,6 +131,7 @@ class Shell:
     token: str = ""
     now_us: int = 0
     main: str = ""
+    service_url: str = ""
     tabs: tuple[tuple[str, str], ...] = TABS
     version: str = __version__
 
@@ -139,8 +147,14 @@ def page_without_repository(
     request: Request, service: Service, template: str, *, title: str, status: int = 200, **values: object
 ) -> Response:
     """A page that is about no single repository."""
-    shell = Shell(title=title, addresses=Addresses(_base(request), ""), now_us=_now_us(service))
+    addresses = Addresses(_base(request), "")
+    service_url = _origin(request, service) + addresses.base
+    shell = Shell(title=title, addresses=addresses, now_us=_now_us(service), service_url=service_url)
     return _page(template, shell, values, status=status)
+
+
+def _origin(request: Request, service: Service) -> str:
+    return service.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
 
 
 def _visit(request: Request, service: Running, account: str, project: str) -> Visit:

@@ -73,6 +73,11 @@ def span(low: float, high: float) -> str:
     return f"{percent(low).removesuffix(' %')}–{percent(high)}"
 
 
+def off_plan(share: float) -> str:
+    """`+7 %`, `−12 %`, `as planned`, for so much more than the plan as a share of it."""
+    return wording.difference(1 + share, 1.0)
+
+
 def run_words(run: RunRow) -> str:
     """What a run came to, as short as a table needs it."""
     if run.conclusion == Conclusion.FAILURE.value:

@@ -310,6 +310,30 @@ def test_style_sheets_and_scripts_are_kept_by_the_browser_until_they_change(read
     assert get(f"{root}/assets/0/..%2Fapp.py").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("first_day", "compared"),
+    [(1, ["100 %", "0 s"]), (20, [])],
+    ids=["sixty days of runs", "runs since the middle of the days before"],
+)
+def test_sums_are_compared_with_earlier_days_alone_that_have_runs_from_their_begin(
+    tmp_path: Path, first_day: int, compared: list[str]
+) -> None:
+    path = tmp_path / "service.sqlite"
+    with SqlHistory.open(path) as history:
+        for n, day in enumerate((first_day, 28)):
+            history.record(run(str(n), result("test_adds"), day=day), repository=REPOSITORY, recorded_at=RECORDED_AT)
+        later = replace(run("9", result("test_adds")), started_at="2026-02-27T08:00:00+00:00")
+        history.record(later, repository=REPOSITORY, recorded_at=RECORDED_AT)
+
+    def then() -> float:
+        return datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
+
+    with serving(ServiceSettings(database=str(path)), clock=then) as url:
+        page = get(f"{url}/r/{REPOSITORY}").text
+
+    assert re.findall(r">([^<>]+) in the 30 days before<", page) == compared
+
+
 def test_without_any_run_each_page_teaches_what_brings_one(tmp_path: Path) -> None:
     database = tmp_path / "empty.sqlite"
     with SqlHistory.open(database) as history:
@@ -320,7 +344,8 @@ def test_without_any_run_each_page_teaches_what_brings_one(tmp_path: Path) -> No
         home = get(url).text
 
     assert "never" in home
-    assert "[history]" in pages[""]
+    assert f'[history]\nstore = "{url}"' in pages[""]
+    assert f'[history]\nstore = "{url}"' in pages["/flaky"]
     assert "A test comes here when it fails and its code does not explain it" in pages["/flaky"]
     assert "No run has come yet" in pages["/runs"]
     assert "No test has run yet" in pages["/cases"]
@@ -334,5 +359,6 @@ def test_a_service_without_repositories_says_how_one_comes(tmp_path: Path) -> No
     with serving(ServiceSettings(database=str(tmp_path / "none.sqlite")), clock=clock) as url:
         home = get(url).text
 
+    assert f'[history]\nstore = "{url}"' in home
     assert "No repository has sent a run yet" in home
     assert "id-token: write" in home

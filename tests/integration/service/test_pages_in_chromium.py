@@ -161,10 +161,13 @@ def test_a_chart_is_drawn_zooms_and_follows_the_window(browser: Browsing, site: 
         assert box is not None
         assert box["width"] > 600
         before = await canvas.screenshot()
+        values = page.locator(".u-value")
+        assert not await values.last.is_visible(), "there is nothing under the pointer yet"
         over = page.locator(".u-over")
         area = await over.bounding_box()
         assert area is not None
         await page.mouse.move(area["x"] + 100, area["y"] + 50)
+        assert await values.last.is_visible()
         await page.mouse.down()
         await page.mouse.move(area["x"] + 300, area["y"] + 60)
         await page.mouse.up()

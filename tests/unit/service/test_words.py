@@ -24,6 +24,11 @@ def test_how_long_something_lasts_still() -> None:
     assert words.ago(0, HOUR) == "never"
 
 
+@pytest.mark.parametrize(("share", "said"), [(0.07, "+7\u00a0%"), (-0.12, "−12\u00a0%"), (0.004, "as planned")])
+def test_how_far_something_is_from_its_plan(share: float, said: str) -> None:
+    assert words.off_plan(share) == said
+
+
 @pytest.mark.parametrize(
     ("share", "said"),
     [
