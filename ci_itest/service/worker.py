@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 def worker() -> FastAPI:
     """The application, set up through the process's environment."""
     collect_seldom()  # where there are several workers, each is a process that the command line did not set up
-    # FastAPI asks of every argument whether it is a model of Pydantic 1, and does without it where that cannot be
-    # imported: another 0.05 s, for models that nobody here has.
-    sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
     with _models_built_when_used():
         import fastapi  # noqa: F401 - for its models
     from ci_itest.service.app import create_app
