@@ -76,12 +76,13 @@ def fill(history: SqlHistory, *, runs: int = RUNS, cases: int = CASES, seed: int
     started = datetime.now(UTC) - timedelta(days=DAYS)
     with history.transaction(writes=True) as connection:
         repository_id = ingest.repository_number(connection, REPOSITORY)
-    for first in range(0, runs, 20):
+    for number in range(runs):
+        at = (started + timedelta(days=DAYS) * (number + 1) / runs).isoformat()
+        upload = _upload(draw, number, usual, rates, files, at=at)
+        # A transaction each, as they come. Several in one would leave a dead row of each case's day behind for each:
+        # 0.2 GB of PostgreSQL's at ten million results.
         with history.transaction(writes=True) as connection:
-            for number in range(first, min(first + 20, runs)):
-                at = (started + timedelta(days=DAYS) * (number + 1) / runs).isoformat()
-                upload = _upload(draw, number, usual, rates, files, at=at)
-                ingest.ingest(connection, upload, repository_id=repository_id, recorded_at=at, known_cases=known)
+            ingest.ingest(connection, upload, repository_id=repository_id, recorded_at=at, known_cases=known)
     history.learn(repository=REPOSITORY, is_main=lambda branch: branch == "main")
 
 

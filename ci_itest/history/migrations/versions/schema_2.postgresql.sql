@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS case_days (
     quarantined INTEGER NOT NULL,
     skipped INTEGER NOT NULL,
     PRIMARY KEY (repository_id, day, case_id)
-);
+) WITH (fillfactor = 50);
 CREATE TABLE IF NOT EXISTS failures (
     run_id INTEGER NOT NULL,
     case_id INTEGER NOT NULL,
