@@ -40,6 +40,8 @@ services:
   ci-itest:
     image: {image}
     build:
+      # Packages come the way that they come to this machine, whatever containers reach.
+      network: host
       args: {{{arguments}}}
     ports: !override ["127.0.0.1:{port}:8420"]
   database:
